@@ -1,0 +1,3 @@
+//! Instruction sets: what guest instructions mean.
+
+pub mod riscv;

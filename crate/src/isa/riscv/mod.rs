@@ -1,0 +1,3 @@
+//! RV64GC: decoding, semantics, CSRs, traps, paging and floating point.
+
+pub mod float;

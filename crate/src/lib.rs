@@ -1,0 +1,23 @@
+//! Tabvisor: a virtual machine for real 64-bit operating systems, in a web page and natively.
+//!
+//! The map of the house, from the guest outwards:
+//!
+//! * [`isa`] — what guest instructions mean. Knows no device and no host.
+//! * [`mem`] — guest RAM and the translation of guest addresses.
+//! * [`engine`] — running guest code: the interpreter and its run loop.
+//! * [`device`] — the board's devices, and those on virtio. Knows no engine.
+//! * [`storage`], [`net`] — what stands behind the block, file and network devices.
+//! * [`machine`] — puts them together: boards, boot, firmware.
+//! * `web` — the thin wasm-bindgen surface; the command line is its native sister.
+//!
+//! Time, randomness and input are parameters everywhere: nothing here reads a host clock by itself.
+
+pub mod device;
+pub mod engine;
+pub mod isa;
+pub mod machine;
+pub mod mem;
+pub mod net;
+pub mod storage;
+#[cfg(target_arch = "wasm32")]
+pub mod web;

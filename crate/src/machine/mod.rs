@@ -1,0 +1,1 @@
+//! Boards, boot and firmware: the parts put together.
