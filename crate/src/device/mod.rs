@@ -1,5 +1,13 @@
 //! The board's devices. A device is handed RAM and the time; it knows no engine and no host.
 
+pub mod clint;
+pub mod finisher;
+pub mod plic;
+pub mod rtc;
+#[cfg(test)]
+mod testing;
+pub mod uart;
+
 use crate::mem::Ram;
 
 /// What a device may touch while it handles an access or a poll.

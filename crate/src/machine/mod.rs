@@ -1,1 +1,3 @@
 //! Boards, boot and firmware: the parts put together.
+
+pub mod map;
