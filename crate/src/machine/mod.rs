@@ -1,3 +1,5 @@
 //! Boards, boot and firmware: the parts put together.
 
+pub mod device_tree;
 pub mod map;
+pub mod sbi;
