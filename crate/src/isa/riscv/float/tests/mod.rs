@@ -1,4 +1,11 @@
-//! Tests of the arithmetic: special values.
+//! Tests of the arithmetic: special values here; every value of small formats, all modes, in [`exhaustive`]; the fast path
+//! against the slow one in [`fast_slow`]; and both against the host processor, flags included, in [`host`].
+
+mod cases;
+mod exhaustive;
+mod fast_slow;
+#[cfg(target_arch = "x86_64")]
+mod host;
 
 use super::*;
 
