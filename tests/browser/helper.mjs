@@ -1,0 +1,153 @@
+// What every browser test needs: the built page on a port of its own, and a headless Chromium looking at it.
+
+import { createReadStream, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { createServer } from 'node:http';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
+const dist = path.join(root, 'www/dist');
+const guests = path.join(root, 'build/guests');
+
+const TYPES = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+  '.wasm': 'application/wasm',
+};
+
+/** Longest that booting Linux in the page may take, in milliseconds. */
+export const BOOT_MS = 240_000;
+/** The line that the guest's initramfs prints before its shell. */
+export const READY = 'TABVISOR GUEST READY';
+
+/** Whether the Debian guest has been fetched. */
+export const hasDebian = existsSync(path.join(guests, 'debian/kernel'));
+
+/**
+ * Serves the page at a free port of 127.0.0.1, with no COOP or COEP headers. `more` maps paths to bodies, or to
+ * `null` for "not found".
+ */
+export async function serve(more = {}) {
+  if (!existsSync(path.join(dist, 'index.html'))) {
+    throw new Error('www/dist has no page: run "npm run build" first');
+  }
+  const server = createServer((request, response) => {
+    const url = new URL(request.url, 'http://localhost');
+    const name = decodeURIComponent(url.pathname);
+    if (name in more) {
+      response.writeHead(more[name] === null ? 404 : 200, { 'content-type': 'application/octet-stream' });
+      response.end(more[name] ?? undefined);
+      return;
+    }
+    const base = name.startsWith('/guests/') ? path.dirname(guests) : dist;
+    const file = path.join(base, name === '/' ? 'index.html' : name);
+    if (!file.startsWith(base) || !existsSync(file) || !statSync(file).isFile()) {
+      response.writeHead(404).end();
+      return;
+    }
+    response.writeHead(200, {
+      'content-type': TYPES[path.extname(file)] ?? 'application/octet-stream',
+      'content-length': statSync(file).size,
+    });
+    if (request.method === 'HEAD') response.end();
+    else createReadStream(file).pipe(response);
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return { url: `http://127.0.0.1:${server.address().port}/`, close: () => server.close() };
+}
+
+/** Starts Chromium. */
+export async function browse() {
+  const profile = mkdtempSync(path.join(os.tmpdir(), 'tabvisor-browser-'));
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: process.env.TABVISOR_CHROMIUM ?? '/usr/bin/chromium',
+    headless: true,
+    acceptDownloads: true,
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  });
+  return {
+    context,
+    profile,
+    async close() {
+      await context.close();
+      rmSync(profile, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Opens the page with a query; fails the test on errors that the page did not handle. */
+export async function openPage(t, query = '', { more, viewport, ...options } = {}) {
+  const server = await serve(more);
+  t.after(() => server.close());
+  const browser = await browse();
+  t.after(() => browser.close());
+  const page = await browser.context.newPage();
+  if (viewport) await page.setViewportSize(viewport);
+  if (options.colorScheme) await page.emulateMedia({ colorScheme: options.colorScheme });
+  const errors = [];
+  page.on('pageerror', (error) => errors.push(error));
+  t.after(() => {
+    if (errors.length > 0) throw errors[0];
+  });
+  await page.goto(server.url + query);
+  return { page, server, browser };
+}
+
+/** Everything the guest has written so far, without carriage returns. */
+export async function output(page) {
+  return page.evaluate(() => window.tabvisor.outputText().replaceAll('\r', ''));
+}
+
+/** Waits until the guest has written something that matches. */
+export async function waitForOutput(page, pattern, timeout = 30_000) {
+  const { source, flags } = typeof pattern === 'string' ? literal(pattern) : pattern;
+  try {
+    await page.waitForFunction(
+      ([source, flags]) => new RegExp(source, flags).test(window.tabvisor.outputText().replaceAll('\r', '')),
+      [source, flags],
+      { timeout, polling: 100 },
+    );
+  } catch (error) {
+    const state = await page.textContent('#state');
+    const tail = (await output(page)).slice(-1500);
+    throw new Error(`no ${source} within ${timeout} ms; the page says "${state}"; last output:\n${tail}`, {
+      cause: error,
+    });
+  }
+}
+
+function literal(text) {
+  return new RegExp(text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+}
+
+/** Waits until the machine's state line says `text`. */
+export async function waitForState(page, text, timeout = 30_000) {
+  await page.waitForFunction((text) => document.querySelector('#state').textContent.trim() === text, text, {
+    timeout,
+    polling: 50,
+  });
+}
+
+/** Types a shell command in the terminal and waits for what it prints, up to a mark of our own. */
+export async function shell(page, command, timeout = 60_000) {
+  const mark = `done-${Math.random().toString(36).slice(2)}`;
+  await page.focus('#terminal textarea');
+  // Quoted in the middle, so that the echo of the command line is not taken for its output.
+  await page.keyboard.type(`${command}; echo ${mark.slice(0, 5)}''${mark.slice(5)}\n`);
+  await waitForOutput(page, new RegExp(`^${mark}$`, 'm'), timeout);
+  const text = await output(page);
+  const end = text.lastIndexOf(`\n${mark}`);
+  const echo = text.lastIndexOf(mark.slice(5) + '\n', end - 1);
+  return text.slice(echo + mark.slice(5).length + 1, end < 0 ? undefined : end).trim();
+}

@@ -1,0 +1,210 @@
+/** The worker: owns one machine, answers the page's requests, sends events. The protocol is in `protocol.ts`. */
+
+import init, { MachineBuilder, type InitOutput, type WebMachine } from 'tabvisor-wasm';
+import {
+  ProtocolError,
+  parseRequest,
+  requestId,
+  type Answer,
+  type MachineState,
+  type MachineStats,
+  type Request,
+  type ShareEntry,
+  type WireConfig,
+  type WorkerMessage,
+} from '../protocol';
+import { loadBlob, loadImage, type Progress } from './images';
+import { Runner } from './runner';
+
+/** The part of a dedicated worker's global scope used here; TypeScript's own text for it clashes with the page's. */
+interface WorkerScope {
+  postMessage(message: WorkerMessage, transfer?: Transferable[]): void;
+  onmessage: ((event: MessageEvent<unknown>) => void) | null;
+}
+const scope = self as unknown as WorkerScope;
+
+/** How often figures are sent while the guest runs. */
+const STATS_EVERY_MS = 1000;
+
+let wasm: InitOutput | undefined;
+let machine: WebMachine | undefined;
+let runner: Runner | undefined;
+let state: MachineState = { kind: 'ready' };
+let statsTimer: ReturnType<typeof setInterval> | undefined;
+
+const progress: Progress = (name, loaded, total) => {
+  scope.postMessage({ kind: 'progress', name, loaded, total });
+};
+
+function setState(next: MachineState): void {
+  state = next;
+  if (next.kind === 'running') {
+    statsTimer ??= setInterval(sendStats, STATS_EVERY_MS);
+  } else {
+    clearInterval(statsTimer);
+    statsTimer = undefined;
+    // A failed machine may not be touched again.
+    if (next.kind !== 'failed') sendStats();
+  }
+  scope.postMessage({ kind: 'state', state: next });
+}
+
+/** A trap in wasm leaves the machine in no known state: it is given up. */
+function fail(error: unknown): void {
+  runner?.stop();
+  setState({ kind: 'failed', message: `The machine stopped on an internal error: ${words(error)}` });
+}
+
+async function loadWasm(): Promise<InitOutput> {
+  try {
+    return await init();
+  } catch (error) {
+    throw new Error(
+      `The emulator itself (tabvisor_bg.wasm) could not be loaded: ${words(error)}. ` +
+        'Serve it beside the page, and use a browser with WebAssembly.',
+      { cause: error },
+    );
+  }
+}
+
+async function create(config: WireConfig): Promise<void> {
+  if (machine) throw new ProtocolError('this worker has a machine already');
+  wasm = await loadWasm();
+  const builder = new MachineBuilder(config.memoryMiB, config.harts);
+  builder.append(config.append);
+  if (config.bios) builder.bios(config.bios.name, await loadImage(config.bios, progress));
+  if (config.kernel) builder.kernel(config.kernel.name, await loadImage(config.kernel, progress));
+  if (config.initrd) builder.initrd(config.initrd.name, await loadImage(config.initrd, progress));
+  for (const disk of config.disks) builder.disk(await loadBlob(disk.image, progress), disk.readOnly);
+  if (config.share !== undefined) builder.share(config.share);
+  machine = builder.build();
+  runner = new Runner(machine, {
+    output: (bytes) => scope.postMessage({ kind: 'output', bytes }, [bytes.buffer as ArrayBuffer]),
+    off: (code) => setState({ kind: 'off', code }),
+    failed: (message) => setState({ kind: 'failed', message }),
+    trapped: fail,
+  });
+}
+
+function stats(): MachineStats {
+  const { machine, runner } = built();
+  const counters = machine.stats();
+  const figures: MachineStats = {
+    instructions: counters.instructions,
+    guestMs: machine.nowMs(),
+    idleMs: counters.idleMs,
+    tlbHits: counters.tlbHits,
+    tlbMisses: counters.tlbMisses,
+    ramBytes: counters.ramBytes,
+    ramUsedBytes: counters.ramUsedBytes,
+    hostBytes: wasm?.memory.buffer.byteLength ?? 0,
+    busyMs: runner.busyMs,
+  };
+  counters.free();
+  return figures;
+}
+
+function sendStats(): void {
+  if (machine) scope.postMessage({ kind: 'stats', stats: stats() });
+}
+
+function built(): { machine: WebMachine; runner: Runner } {
+  if (!machine || !runner) throw new ProtocolError('there is no machine yet: send "create" first');
+  return { machine, runner };
+}
+
+function start(): void {
+  const { machine, runner } = built();
+  if (state.kind === 'failed') throw new Error('The machine has failed; make a new one.');
+  if (state.kind === 'off') machine.reset();
+  runner.start();
+  if (state.kind !== 'running') setState({ kind: 'running' });
+}
+
+function reset(): void {
+  const { machine } = built();
+  if (state.kind === 'failed') throw new Error('The machine has failed; make a new one.');
+  machine.reset();
+  // Reset has just been done: keep `start` from doing it twice.
+  if (state.kind === 'off') state = { kind: 'ready' };
+  start();
+  built().runner.wake();
+}
+
+async function answer(request: Request): Promise<Answer> {
+  if (request.kind === 'create') {
+    await create(request.config);
+    return undefined;
+  }
+  const { machine, runner } = built();
+  switch (request.kind) {
+    case 'start':
+      start();
+      return undefined;
+    case 'pause':
+      if (state.kind === 'running') {
+        runner.stop();
+        setState({ kind: 'paused' });
+      }
+      return undefined;
+    case 'reset':
+      reset();
+      return undefined;
+    case 'powerOff':
+      runner.stop();
+      if (state.kind !== 'off' && state.kind !== 'failed') setState({ kind: 'off', code: 0 });
+      return undefined;
+    case 'input':
+      machine.input(request.bytes);
+      runner.wake();
+      return undefined;
+    case 'resize':
+      machine.resize(request.cols, request.rows);
+      runner.wake();
+      return undefined;
+    case 'acknowledge':
+      runner.acknowledge(request.bytes);
+      return undefined;
+    case 'stats':
+      return stats();
+    case 'list':
+      return list(machine);
+    case 'upload':
+      machine.writeFile(request.path, await content(request.content));
+      return undefined;
+    case 'download':
+      return machine.readFile(request.path);
+    case 'remove':
+      machine.removeFile(request.path);
+      return undefined;
+  }
+}
+
+async function content(from: Uint8Array | Blob): Promise<Uint8Array> {
+  return from instanceof Uint8Array ? from : new Uint8Array(await from.arrayBuffer());
+}
+
+function list(machine: WebMachine): ShareEntry[] {
+  return machine.listFiles().map((file) => {
+    const entry: ShareEntry = { path: file.path, kind: file.kind as ShareEntry['kind'], size: file.size };
+    file.free();
+    return entry;
+  });
+}
+
+function words(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+scope.onmessage = async ({ data }) => {
+  let id = requestId(data);
+  try {
+    const request = parseRequest(data);
+    id = request.id;
+    scope.postMessage({ kind: 'reply', id, answer: await answer(request) });
+  } catch (error) {
+    if (id === undefined) console.warn('A message without an id was refused:', error);
+    else scope.postMessage({ kind: 'refusal', id, message: words(error) });
+    if (error instanceof WebAssembly.RuntimeError) fail(error);
+  }
+};

@@ -1,0 +1,137 @@
+/** Live figures, and a chart of the last two minutes. */
+
+import uPlot from 'uplot';
+import 'uplot/dist/uPlot.min.css';
+import type { MachineStats } from '../api';
+import { byId, make, size } from './dom';
+import { colour, onThemeChange } from './theme';
+
+/** Points kept: one a second. */
+const POINTS = 120;
+/** Figures over less than this much time would only flicker. */
+const SHORTEST_SPAN_MS = 200;
+
+interface Sample {
+  at: number;
+  stats: MachineStats;
+}
+
+export class FiguresView {
+  readonly #host = byId('chart', HTMLElement);
+  readonly #mips = byId('figure-mips', HTMLElement);
+  readonly #idle = byId('figure-idle', HTMLElement);
+  readonly #tlb = byId('figure-tlb', HTMLElement);
+  readonly #ram = byId('figure-ram', HTMLElement);
+  #last: Sample | undefined;
+  #speeds: number[] = [];
+  #idles: number[] = [];
+  #chart: uPlot | undefined;
+
+  constructor() {
+    this.#draw();
+    onThemeChange(() => this.#draw());
+    new ResizeObserver(() => {
+      this.#chart?.setSize({ width: this.#host.clientWidth, height: this.#host.clientHeight });
+    }).observe(this.#host);
+  }
+
+  /** Forgets everything: another machine begins. */
+  clear(): void {
+    this.#last = undefined;
+    this.#speeds = [];
+    this.#idles = [];
+    for (const figure of [this.#mips, this.#idle, this.#tlb, this.#ram]) figure.textContent = '–';
+    this.#plot();
+  }
+
+  /** Takes in counters that were read just now. */
+  add(stats: MachineStats): void {
+    const now = { at: performance.now(), stats };
+    const before = this.#last;
+    show(this.#ram, size(stats.ramUsedBytes), `of ${size(stats.ramBytes)}`);
+    // A reset starts the counters again.
+    if (!before || stats.instructions < before.stats.instructions) {
+      this.#last = now;
+      return;
+    }
+    const span = now.at - before.at;
+    if (span < SHORTEST_SPAN_MS) return;
+    this.#last = now;
+    const speed = (stats.instructions - before.stats.instructions) / span / 1000;
+    const guestSpan = stats.guestMs - before.stats.guestMs;
+    const idle =
+      guestSpan > 0 ? Math.min(100, (100 * (stats.idleMs - before.stats.idleMs)) / guestSpan) : 100;
+    const hits = stats.tlbHits - before.stats.tlbHits;
+    const look = hits + stats.tlbMisses - before.stats.tlbMisses;
+    show(this.#mips, speed < 10 ? speed.toFixed(1) : String(Math.round(speed)), 'MIPS');
+    show(this.#idle, String(Math.round(idle)), '%');
+    if (look > 0) show(this.#tlb, ((100 * hits) / look).toFixed(2), '%');
+    this.#speeds = [...this.#speeds, speed].slice(-POINTS);
+    this.#idles = [...this.#idles, idle].slice(-POINTS);
+    if (document.visibilityState === 'visible') this.#plot();
+  }
+
+  #data(): uPlot.AlignedData {
+    const pad: null[] = new Array<null>(POINTS - this.#speeds.length).fill(null);
+    return [
+      Array.from({ length: POINTS }, (_, i) => i - POINTS + 1),
+      [...pad, ...this.#speeds],
+      [...pad, ...this.#idles],
+    ];
+  }
+
+  #plot(): void {
+    this.#chart?.setData(this.#data());
+    const last = this.#speeds.at(-1);
+    const text =
+      last === undefined
+        ? 'no figures yet'
+        : `now ${last.toFixed(0)} MIPS, ${(this.#idles.at(-1) ?? 0).toFixed(0)} % idle`;
+    this.#host.setAttribute('aria-label', `Speed and idle time over the last two minutes: ${text}`);
+  }
+
+  #draw(): void {
+    this.#chart?.destroy();
+    const soft = colour('--soft');
+    const line = colour('--line');
+    const font = `11px ${getComputedStyle(document.body).fontFamily}`;
+    this.#chart = new uPlot(
+      {
+        width: this.#host.clientWidth || 240,
+        height: this.#host.clientHeight || 96,
+        padding: [6, 2, 6, 0],
+        cursor: { show: false },
+        legend: { show: false },
+        scales: {
+          x: { time: false },
+          y: { range: (_chart, _min, max) => [0, Math.max(10, (max ?? 0) * 1.15)] },
+          idle: { range: [0, 100] },
+        },
+        axes: [
+          { show: false },
+          {
+            size: 32,
+            gap: 4,
+            font,
+            stroke: soft,
+            ticks: { show: false },
+            grid: { stroke: line, width: 1 },
+            space: 30,
+            values: (_chart, ticks) => ticks.map((tick) => (tick >= 1000 ? `${tick / 1000}k` : String(tick))),
+          },
+        ],
+        series: [
+          {},
+          { stroke: colour('--accent'), fill: colour('--accent-soft'), width: 1.5, points: { show: false } },
+          { scale: 'idle', stroke: colour('--idle'), width: 1, dash: [3, 3], points: { show: false } },
+        ],
+      },
+      this.#data(),
+      this.#host,
+    );
+  }
+}
+
+function show(figure: HTMLElement, value: string, unit: string): void {
+  figure.replaceChildren(value, ' ', make('small', { textContent: unit }));
+}

@@ -1,0 +1,59 @@
+/**
+ * What a link to the page may ask for:
+ * `?guest=debian|monitor&kernel=URL&initrd=URL&append=TEXT&memory=MIB&harts=N&autostart=0`.
+ */
+
+import { HARTS, MEMORY_MIB } from '../api';
+
+export type GuestName = 'debian' | 'monitor' | 'custom';
+
+export interface PageParams {
+  guest?: GuestName;
+  kernel?: string;
+  initrd?: string;
+  append?: string;
+  memoryMiB?: number;
+  harts?: number;
+  autostart: boolean;
+}
+
+/** Reads the parameters; a bad one is an error in words, not a guess. */
+export function readParams(query: string): PageParams {
+  const from = new URLSearchParams(query);
+  const params: PageParams = { autostart: from.get('autostart') !== '0' };
+  const kernel = from.get('kernel');
+  const initrd = from.get('initrd');
+  const append = from.get('append');
+  const guest = from.get('guest');
+  if (kernel) params.kernel = kernel;
+  if (initrd) params.initrd = initrd;
+  if (append !== null) params.append = append;
+  if (guest !== null && guest !== 'debian' && guest !== 'monitor') {
+    throw new Error(
+      `This link asks for the guest \u201c${guest}\u201d; there are \u201cdebian\u201d and \u201cmonitor\u201d.`,
+    );
+  }
+  if (guest) params.guest = guest;
+  else if (kernel) params.guest = 'custom';
+  const memory = number(from, 'memory', MEMORY_MIB);
+  const harts = number(from, 'harts', HARTS);
+  if (memory !== undefined) params.memoryMiB = memory;
+  if (harts !== undefined) params.harts = harts;
+  return params;
+}
+
+function number(
+  from: URLSearchParams,
+  name: string,
+  range: { min: number; max: number },
+): number | undefined {
+  const text = from.get(name);
+  if (text === null) return undefined;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < range.min || value > range.max) {
+    throw new Error(
+      `This link asks for ${name}=${text}; it must be a whole number from ${range.min} to ${range.max}.`,
+    );
+  }
+  return value;
+}

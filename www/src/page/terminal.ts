@@ -1,0 +1,218 @@
+/** The terminal: xterm.js with the page's colours, output drawn once a frame, and keys for touch screens. */
+
+import { FitAddon } from '@xterm/addon-fit';
+import { Terminal, type ITheme } from '@xterm/xterm';
+import '@xterm/xterm/css/xterm.css';
+import { byId, make } from './dom';
+import { colour, currentTheme, onThemeChange, remember, remembered } from './theme';
+
+const READ_ALOUD_KEY = 'tabvisor.read-aloud';
+/** What F6 sends when it is meant for the guest. */
+const F6 = '\x1b[17~';
+/** Longest that output waits for a frame: hidden pages get none. */
+const LONGEST_WAIT_MS = 100;
+
+const ANSI: Record<'light' | 'dark', ITheme> = {
+  light: {
+    black: '#23282b',
+    red: '#a8322a',
+    green: '#2f7a3e',
+    yellow: '#8a6100',
+    blue: '#2d5fa8',
+    magenta: '#8a3f8f',
+    cyan: '#1b7480',
+    white: '#6d7275',
+    brightBlack: '#585f63',
+    brightRed: '#c0443a',
+    brightGreen: '#3c8f4d',
+    brightYellow: '#9c7000',
+    brightBlue: '#3f74c4',
+    brightMagenta: '#a152a6',
+    brightCyan: '#268897',
+    brightWhite: '#23282b',
+  },
+  dark: {
+    black: '#2b3036',
+    red: '#ec7f73',
+    green: '#86c58a',
+    yellow: '#dcb667',
+    blue: '#7fb0e8',
+    magenta: '#cf96d3',
+    cyan: '#72c6c9',
+    white: '#d5d8d6',
+    brightBlack: '#7d868b',
+    brightRed: '#f59c92',
+    brightGreen: '#a3dba6',
+    brightYellow: '#ecce8c',
+    brightBlue: '#a2c8f3',
+    brightMagenta: '#e0b3e3',
+    brightCyan: '#97dcde',
+    brightWhite: '#f3f5f4',
+  },
+};
+
+export class TerminalView {
+  /** Called with what the person types or pastes. */
+  onInput: (input: string) => void = () => {};
+  onResize: (cols: number, rows: number) => void = () => {};
+
+  readonly #host = byId('terminal', HTMLElement);
+  readonly #fit = new FitAddon();
+  readonly #xterm: Terminal;
+  #pending: Uint8Array[] = [];
+  #drawn: (() => void)[] = [];
+  #control: HTMLButtonElement | undefined;
+
+  constructor() {
+    this.#xterm = new Terminal({
+      fontFamily: getComputedStyle(document.documentElement).getPropertyValue('--mono'),
+      fontSize: matchMedia('(max-width: 760px)').matches ? 12 : 14,
+      lineHeight: 1.15,
+      cursorBlink: false,
+      scrollback: 5000,
+      screenReaderMode: remembered(READ_ALOUD_KEY) === 'yes',
+      theme: this.#theme(),
+    });
+    this.#xterm.loadAddon(this.#fit);
+    this.#xterm.open(this.#host);
+    this.#xterm.textarea?.setAttribute('aria-label', 'Guest console. F6 leaves it.');
+    this.#xterm.onData((data) => this.onInput(this.#withControl(data)));
+    this.#xterm.onBinary((data) => this.onInput(data));
+    this.#xterm.onResize(({ cols, rows }) => this.onResize(cols, rows));
+    this.#xterm.attachCustomKeyEventHandler((event) => this.#key(event));
+    new ResizeObserver(() => this.#fit.fit()).observe(this.#host);
+    this.#fit.fit();
+    onThemeChange(() => (this.#xterm.options.theme = this.#theme()));
+    this.#makeKeys();
+    this.#makeReadAloud();
+  }
+
+  get cols(): number {
+    return this.#xterm.cols;
+  }
+
+  get rows(): number {
+    return this.#xterm.rows;
+  }
+
+  focus(): void {
+    this.#xterm.focus();
+  }
+
+  /** Empties the screen for another machine. */
+  clear(): void {
+    this.#pending = [];
+    this.#xterm.reset();
+  }
+
+  /** Shows output, with everything else that arrives before the next frame; resolves when it has been taken in. */
+  write(bytes: Uint8Array): Promise<void> {
+    return new Promise((resolve) => {
+      this.#drawn.push(resolve);
+      this.#pending.push(bytes);
+      if (this.#pending.length === 1) this.#soon(() => this.#flush());
+    });
+  }
+
+  #soon(action: () => void): void {
+    let done = false;
+    const once = (): void => {
+      if (done) return;
+      done = true;
+      cancelAnimationFrame(frame);
+      clearTimeout(timer);
+      action();
+    };
+    const frame = requestAnimationFrame(once);
+    const timer = setTimeout(once, LONGEST_WAIT_MS);
+  }
+
+  #flush(): void {
+    const chunks = this.#pending;
+    const drawn = this.#drawn;
+    this.#pending = [];
+    this.#drawn = [];
+    for (const chunk of chunks) this.#xterm.write(chunk);
+    this.#xterm.write('', () => drawn.forEach((resolve) => resolve()));
+  }
+
+  #theme(): ITheme {
+    const text = colour('--text');
+    return {
+      ...ANSI[currentTheme()],
+      background: colour('--term-bg'),
+      foreground: text,
+      cursor: colour('--accent'),
+      cursorAccent: colour('--term-bg'),
+      selectionBackground: colour('--accent-soft'),
+      scrollbarSliderBackground: '#8886',
+      scrollbarSliderHoverBackground: '#888a',
+    };
+  }
+
+  /** Whether xterm.js should handle the key. */
+  #key(event: KeyboardEvent): boolean {
+    if (event.type !== 'keydown') return true;
+    if (event.key === 'F6') {
+      // Plain F6 moves on to the next part of the page; the page sees to that.
+      if (event.ctrlKey) {
+        event.preventDefault();
+        event.stopPropagation();
+        this.onInput(F6);
+      }
+      return false;
+    }
+    if (event.ctrlKey && event.shiftKey && event.code === 'KeyC' && this.#xterm.hasSelection()) {
+      event.preventDefault();
+      void navigator.clipboard?.writeText(this.#xterm.getSelection());
+      return false;
+    }
+    return true;
+  }
+
+  /** Turns the next letter into its control character when the touch Ctrl key is down. */
+  #withControl(data: string): string {
+    if (this.#control?.getAttribute('aria-pressed') !== 'true' || data.length !== 1) return data;
+    this.#control.setAttribute('aria-pressed', 'false');
+    const code = data.toUpperCase().charCodeAt(0);
+    return code >= 0x40 && code < 0x60 ? String.fromCharCode(code & 0x1f) : data;
+  }
+
+  #makeKeys(): void {
+    const keys: [label: string, name: string, sends: string][] = [
+      ['Esc', 'Escape', '\x1b'],
+      ['Tab', 'Tab', '\t'],
+      ['Ctrl', 'Control, for the next letter', ''],
+      ['←', 'Left', '\x1b[D'],
+      ['↑', 'Up', '\x1b[A'],
+      ['↓', 'Down', '\x1b[B'],
+      ['→', 'Right', '\x1b[C'],
+    ];
+    const bar = byId('keys', HTMLElement);
+    for (const [label, name, sends] of keys) {
+      const button = make('button', { type: 'button', textContent: label, ariaLabel: name });
+      // Keeps the touch keyboard open.
+      button.addEventListener('pointerdown', (event) => event.preventDefault());
+      if (sends === '') {
+        button.setAttribute('aria-pressed', 'false');
+        this.#control = button;
+      }
+      button.addEventListener('click', () => {
+        if (sends === '')
+          button.setAttribute('aria-pressed', String(button.getAttribute('aria-pressed') !== 'true'));
+        else this.onInput(sends);
+        this.focus();
+      });
+      bar.append(button);
+    }
+  }
+
+  #makeReadAloud(): void {
+    const box = byId('read-aloud', HTMLInputElement);
+    box.checked = this.#xterm.options.screenReaderMode === true;
+    box.addEventListener('change', () => {
+      this.#xterm.options.screenReaderMode = box.checked;
+      remember(READ_ALOUD_KEY, box.checked ? 'yes' : 'no');
+    });
+  }
+}
