@@ -25,7 +25,7 @@ static const struct command commands[] = {
     {"selftest", "selftest", "test traps, paging and timers", command_selftest},
     {"harts", "harts", "start every other hart for a moment", command_harts},
     {"reboot", "reboot", "start again", command_reboot},
-    {"poweroff", "poweroff [fail]", "switch off, with an exit status of failure if asked", command_poweroff},
+    {"poweroff", "poweroff [fail]", "switch off; fail gives a failure as the reason", command_poweroff},
 };
 #define COMMANDS (sizeof commands / sizeof *commands)
 
