@@ -7,6 +7,7 @@ pub mod rtc;
 #[cfg(test)]
 mod testing;
 pub mod uart;
+pub mod virtio;
 
 use crate::mem::Ram;
 
