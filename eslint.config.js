@@ -8,6 +8,9 @@ export default ts.config(
   js.configs.recommended,
   { files: ['**/*.ts'], extends: [ts.configs.strict] },
   { files: ['www/**'], languageOptions: { globals: { ...globals.browser, ...globals.worker } } },
-  { files: ['tools/**', 'tests/**', '*.js'], languageOptions: { globals: { ...globals.node, ...globals.browser } } },
+  {
+    files: ['tools/**', 'tests/**', '*.js'],
+    languageOptions: { globals: { ...globals.node, ...globals.browser } },
+  },
   { rules: { eqeqeq: 'error', 'no-var': 'error', 'prefer-const': 'error' } },
 );

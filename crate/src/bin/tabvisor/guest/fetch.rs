@@ -1,0 +1,206 @@
+//! `tabvisor guest fetch`: guests out of Debian's packages.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use super::apt::{self, Apt, Package};
+use super::progress::Progress;
+use super::{Manifest, folder, initramfs, manifest, only_child};
+
+/// What can be got.
+pub const KNOWN: [(&str, &str); 3] = [
+    ("debian", "Debian's Linux kernel with a busybox shell"),
+    ("opensbi", "OpenSBI, the reference firmware"),
+    ("u-boot", "U-Boot, a boot loader"),
+];
+
+/// The kernel's command line: both the early and the late console are the one the board always has.
+const LINUX_APPEND: &str = "earlycon=sbi console=ttyS0";
+
+/// Gets the guests named, or all. Those already here stay as they are unless `update` asks for newer packages.
+pub fn fetch(names: &[String], update: bool) -> Result<()> {
+    for name in names {
+        if !KNOWN.iter().any(|(known, _)| known == name) {
+            let known: Vec<_> = KNOWN.iter().map(|(name, _)| *name).collect();
+            bail!(
+                "there is no guest {name} to fetch: there are {}",
+                known.join(", ")
+            );
+        }
+    }
+    let folder = folder()?;
+    let mut wanted = Vec::new();
+    for (name, _) in KNOWN {
+        let asked = names.is_empty() || names.iter().any(|asked| asked == name);
+        if asked && (update || !is_current(&folder.join(name), name)?) {
+            wanted.push(name);
+        }
+    }
+    if wanted.is_empty() {
+        return Ok(());
+    }
+
+    let progress = Progress::new();
+    let work = folder.join(".fetch");
+    let downloads = work.join("packages");
+    fs::create_dir_all(&downloads).with_context(|| format!("cannot make {}", downloads.display()))?;
+    let apt = Apt::new(&work.join("apt"), "riscv64", &progress)?;
+    let source = Source {
+        apt,
+        work,
+        downloads,
+        progress,
+    };
+    for name in wanted {
+        let target = folder.join(name);
+        fs::create_dir_all(&target).with_context(|| format!("cannot make {}", target.display()))?;
+        // Without its manifest a guest that was half replaced counts as absent.
+        let _ = fs::remove_file(target.join("manifest.json"));
+        let manifest = match name {
+            "debian" => source.debian(&target)?,
+            "opensbi" => source.opensbi(&target)?,
+            _ => source.u_boot(&target)?,
+        };
+        write(
+            &target.join("manifest.json"),
+            serde_json::to_string_pretty(&manifest)?.as_bytes(),
+        )?;
+        let versions: Vec<_> = manifest.packages.values().map(String::as_str).collect();
+        source.progress.finished(&format!(
+            "guest {name} {} in {}",
+            versions.join(", "),
+            target.display()
+        ));
+    }
+    fs::remove_dir_all(&source.work).with_context(|| format!("cannot remove {}", source.work.display()))
+}
+
+/// Whether the guest is here and made the way this version makes it.
+fn is_current(folder: &Path, name: &str) -> Result<bool> {
+    Ok(manifest(folder)?.is_some_and(|manifest| manifest.recipe == recipe(name)))
+}
+
+fn recipe(name: &str) -> String {
+    if name == "debian" {
+        initramfs::recipe()
+    } else {
+        "1".to_owned()
+    }
+}
+
+/// What guests are made from.
+#[derive(Debug)]
+struct Source {
+    apt: Apt,
+    work: PathBuf,
+    downloads: PathBuf,
+    progress: Progress,
+}
+
+impl Source {
+    fn debian(&self, target: &Path) -> Result<Manifest> {
+        // A package without files of its own that depends on the current kernel.
+        let meta = self.apt.show("linux-image-riscv64")?;
+        let name = meta
+            .depends
+            .split([',', '|', ' '])
+            .find(|word| word.starts_with("linux-image-"))
+            .with_context(|| format!("linux-image-riscv64 depends on no kernel: {}", meta.depends))?;
+        let (kernel, kernel_files) = self.unpacked(name)?;
+        let (busybox, busybox_files) = self.unpacked("busybox-static")?;
+
+        self.progress.step("building the initramfs");
+        let image = only_child(&kernel_files.join("boot"), "vmlinu")?;
+        let modules = ["usr/lib/modules", "lib/modules"]
+            .iter()
+            .find_map(|folder| only_child(&kernel_files.join(folder), "").ok())
+            .with_context(|| format!("{name} holds no folder of kernel modules"))?;
+        let busybox_file = ["usr/bin/busybox", "bin/busybox"]
+            .iter()
+            .find_map(|file| fs::read(busybox_files.join(file)).ok())
+            .context("busybox-static holds no busybox")?;
+        let initrd = initramfs::build(&busybox_file, &modules)?;
+        write(&target.join("kernel"), &read(&image)?)?;
+        write(&target.join("initrd.gz"), &initrd)?;
+        Ok(Manifest {
+            kernel: Some("kernel".to_owned()),
+            initrd: Some("initrd.gz".to_owned()),
+            append: LINUX_APPEND.to_owned(),
+            ..described("debian", &[kernel, busybox])
+        })
+    }
+
+    fn opensbi(&self, target: &Path) -> Result<Manifest> {
+        let (package, files) = self.unpacked("opensbi")?;
+        for file in ["fw_dynamic.bin", "fw_jump.bin"] {
+            write(
+                &target.join(file),
+                &read(&files.join("usr/lib/riscv64-linux-gnu/opensbi/generic").join(file))?,
+            )?;
+        }
+        Ok(Manifest {
+            bios: Some("fw_dynamic.bin".to_owned()),
+            ..described("opensbi", &[package])
+        })
+    }
+
+    fn u_boot(&self, target: &Path) -> Result<Manifest> {
+        let (package, files) = self.unpacked("u-boot-qemu")?;
+        for (board, file) in [
+            ("qemu-riscv64_smode", "u-boot.bin"),
+            ("qemu-riscv64", "u-boot-machine.bin"),
+        ] {
+            write(
+                &target.join(file),
+                &read(&files.join("usr/lib/u-boot").join(board).join("u-boot.bin"))?,
+            )?;
+        }
+        // The supervisor-mode build: it runs above an SBI as a kernel does.
+        Ok(Manifest {
+            kernel: Some("u-boot.bin".to_owned()),
+            ..described("u-boot", &[package])
+        })
+    }
+
+    /// Downloads and unpacks a package.
+    fn unpacked(&self, name: &str) -> Result<(Package, PathBuf)> {
+        let package = self.apt.show(name)?;
+        let file = self.apt.download(&package, &self.downloads, &self.progress)?;
+        let folder = self.work.join(name);
+        if folder.exists() {
+            fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+        }
+        self.progress.step(&format!("unpacking {name}"));
+        apt::unpack(&file, &folder)?;
+        Ok((package, folder))
+    }
+}
+
+fn described(name: &str, packages: &[Package]) -> Manifest {
+    let description = KNOWN
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map_or("", |(_, description)| description);
+    Manifest {
+        description: description.to_owned(),
+        packages: packages
+            .iter()
+            .map(|package| (package.name.clone(), package.version.clone()))
+            .collect(),
+        recipe: recipe(name),
+        ..Manifest::default()
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// Replaces a file in one step, so that a reader never sees half of it.
+fn write(path: &Path, contents: &[u8]) -> Result<()> {
+    let part = path.with_extension("part");
+    fs::write(&part, contents).with_context(|| format!("cannot write {}", part.display()))?;
+    fs::rename(&part, path).with_context(|| format!("cannot write {}", path.display()))
+}
