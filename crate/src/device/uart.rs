@@ -146,6 +146,12 @@ impl Uart {
         std::mem::take(&mut self.output)
     }
 
+    /// Adds output that did not come over the registers: firmware's, which shares the line.
+    pub fn append_output(&mut self, bytes: &[u8]) {
+        let room = OUTPUT_LIMIT.saturating_sub(self.output.len());
+        self.output.extend(&bytes[..bytes.len().min(room)]);
+    }
+
     /// Whether [`Self::take_output`] would return anything.
     #[inline]
     pub fn has_output(&self) -> bool {

@@ -1,1 +1,44 @@
 //! Running guest code.
+//!
+//! [`code`] keeps decoded pages, shared by all harts; [`fetch`] finds a hart's page by virtual address; and
+//! [`interpreter`] executes.
+
+pub mod code;
+pub mod fetch;
+pub mod interpreter;
+
+use crate::isa::riscv::hart::Hart;
+use fetch::FetchCache;
+
+/// A hart and what its engine keeps for it.
+#[derive(Debug)]
+pub struct Core {
+    /// The hart.
+    pub hart: Hart,
+    /// Where it last found code.
+    pub fetch: FetchCache,
+    /// Loads and stores executed, for the hit rate of the fast table.
+    pub accesses: u64,
+}
+
+impl Core {
+    /// A core around `hart`.
+    pub fn new(hart: Hart) -> Self {
+        Core {
+            hart,
+            fetch: FetchCache::default(),
+            accesses: 0,
+        }
+    }
+}
+
+/// Why an engine returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leave {
+    /// The instructions are used up, or devices and interrupts want to be looked at.
+    Budget,
+    /// The hart waits for an interrupt.
+    Waiting,
+    /// The hart called the host's firmware; `pc` is at the `ecall`.
+    FirmwareCall,
+}

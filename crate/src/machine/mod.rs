@@ -1,6 +1,347 @@
 //! Boards, boot and firmware: the parts put together.
+//!
+//! A [`Machine`] is made of a [`MachineConfig`] and driven by [`Machine::run`], which the host calls again and again:
+//! it executes about as many instructions as it is asked to and says why it came back. Between calls the host hands
+//! over input and takes output.
 
+mod board;
+mod boot;
+mod config;
 pub mod device_tree;
+mod firmware;
 pub mod image;
 pub mod map;
 pub mod sbi;
+mod stats;
+
+use std::collections::VecDeque;
+
+use crate::device::finisher::Finish;
+use crate::device::virtio::{self, VirtioDevice};
+use crate::engine::code::CodeCache;
+use crate::engine::{Core, Leave, interpreter};
+use crate::mem::{Ram, RamError};
+use board::Board;
+use boot::BootImages;
+pub use config::{Clock, Entropy, MAX_HARTS, MachineConfig};
+use firmware::Power;
+pub use image::{Image, ImageError};
+pub use stats::Stats;
+
+/// Instructions a hart runs before devices and other harts get their turn, where it is the only one.
+const TURN_ALONE: u64 = 20_000;
+/// The same where harts take turns: short, because one of them may be spinning on a lock that another holds.
+const TURN_SHARED: u64 = 4_000;
+
+/// Console input that waits for the guest to take it; what comes beyond is refused.
+const MAX_CONSOLE_BACKLOG: usize = 1 << 20;
+
+/// Why a machine could not be made or started.
+#[derive(Debug, thiserror::Error)]
+pub enum MachineError {
+    /// The number of harts is out of range.
+    #[error("{0} harts: a machine has 1 to {MAX_HARTS}")]
+    BadHarts(usize),
+    /// More virtio devices than slots.
+    #[error("{0} virtio devices, but the board has {slots} slots; leave a disk or a share out", slots = map::VIRTIO_SLOTS)]
+    TooManyDevices(usize),
+    /// Neither firmware nor kernel.
+    #[error("there is nothing to run: give a kernel or firmware")]
+    NothingToRun,
+    /// RAM could not be made.
+    #[error(transparent)]
+    Ram(#[from] RamError),
+    /// An image could not be loaded.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// The device tree could not be made.
+    #[error(transparent)]
+    DeviceTree(#[from] device_tree::DeviceTreeError),
+    /// A device could not be made of what it was given.
+    #[error("{0}")]
+    Device(String),
+}
+
+/// Why [`Machine::run`] came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exit {
+    /// The instructions are used up.
+    Budget,
+    /// Every hart waits for an interrupt. Nothing will happen before guest time `until_ns`, or ever, unless input comes.
+    Idle {
+        /// When the next timer fires.
+        until_ns: Option<u64>,
+    },
+    /// The guest powered the machine off.
+    PowerOff,
+    /// The guest asked for a reset: call [`Machine::reset`].
+    Reset,
+    /// The guest powered the machine off and says that it failed.
+    Failed {
+        /// Its exit code.
+        code: u16,
+    },
+}
+
+/// A machine.
+#[derive(Debug)]
+pub struct Machine {
+    cores: Vec<Core>,
+    power: Vec<Power>,
+    board: Board,
+    code: CodeCache,
+    images: BootImages,
+    entropy: EntropySource,
+    epoch_ns: u64,
+    console_backlog: VecDeque<u8>,
+    /// When all harts began to wait.
+    idle_since: Option<u64>,
+    idle_ns: u64,
+}
+
+/// The source of randomness, which has nothing to show.
+struct EntropySource(Entropy);
+
+impl std::fmt::Debug for EntropySource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EntropySource")
+    }
+}
+
+impl Machine {
+    /// Makes a machine and powers it on.
+    pub fn new(config: MachineConfig) -> Result<Self, MachineError> {
+        let MachineConfig {
+            memory_bytes,
+            harts,
+            bios,
+            kernel,
+            initrd,
+            append,
+            disks,
+            ..
+        } = config;
+        if !(1..=MAX_HARTS).contains(&harts) {
+            return Err(MachineError::BadHarts(harts));
+        }
+        let (entropy, device_entropy) = board::share_entropy(config.entropy);
+        let mut devices: Vec<Box<dyn VirtioDevice>> = vec![Box::new(virtio::Console::new(80, 24))];
+        devices.push(Box::new(virtio::Rng::new(device_entropy)));
+        for (index, disk) in disks.into_iter().enumerate() {
+            let disk = virtio::Blk::new(disk, &format!("tabvisor-disk-{index}"))
+                .map_err(|error| MachineError::Device(format!("disk {index}: {error}")))?;
+            devices.push(Box::new(disk));
+        }
+        if devices.len() > map::VIRTIO_SLOTS {
+            return Err(MachineError::TooManyDevices(devices.len()));
+        }
+        let ram = Ram::new(map::RAM_BASE, memory_bytes)?;
+        let mut machine = Machine {
+            cores: Vec::new(),
+            power: Vec::new(),
+            board: Board::new(ram, harts, config.clock, config.epoch_ns, devices),
+            code: CodeCache::default(),
+            images: BootImages {
+                bios,
+                kernel,
+                initrd,
+                append,
+            },
+            entropy: EntropySource(entropy),
+            epoch_ns: config.epoch_ns,
+            console_backlog: VecDeque::new(),
+            idle_since: None,
+            idle_ns: 0,
+        };
+        machine.power_on(harts)?;
+        Ok(machine)
+    }
+
+    /// Powers the machine off and on again. What stands behind its devices stays.
+    pub fn reset(&mut self) -> Result<(), MachineError> {
+        let harts = self.cores.len();
+        let (base, size) = (self.board.ram.base(), self.board.ram.size());
+        // Within RAM by construction.
+        let _ = self.board.ram.discard(base, size);
+        self.board.reset(harts, self.epoch_ns);
+        self.power_on(harts)
+    }
+
+    fn power_on(&mut self, harts: usize) -> Result<(), MachineError> {
+        let mut seed = [0; 32];
+        (self.entropy.0)(&mut seed);
+        self.code.clear();
+        (self.cores, self.power) = boot::power_on(&self.images, &mut self.board, harts, seed)?;
+        Ok(())
+    }
+
+    /// Executes about `instructions` instructions, all harts together.
+    pub fn run(&mut self, instructions: u64) -> Exit {
+        if let Some(since) = self.idle_since.take() {
+            self.idle_ns += self.board.update_time().saturating_sub(since);
+        }
+        let turn = if self.cores.len() == 1 {
+            TURN_ALONE
+        } else {
+            TURN_SHARED
+        };
+        let mut left = instructions.max(1);
+        loop {
+            self.feed_console();
+            self.board.poll();
+            let mut longest = 0;
+            let mut all_wait = true;
+            for hart in 0..self.cores.len() {
+                let before = self.cores[hart].hart.state.retired;
+                match self.run_turn(hart, turn.min(left)) {
+                    Turn::Waits => {}
+                    Turn::Ran => all_wait = false,
+                    Turn::Exit(exit) => return exit,
+                }
+                longest = longest.max(self.cores[hart].hart.state.retired - before);
+            }
+            if all_wait {
+                let until_ns = self.next_deadline();
+                match until_ns {
+                    Some(until_ns) if self.board.skip_to(until_ns) => continue,
+                    _ => {
+                        self.idle_since = Some(self.board.now_ns());
+                        return Exit::Idle { until_ns };
+                    }
+                }
+            }
+            // A hart that traps for ever retires nothing: its turn counts all the same.
+            self.board.advance(longest.max(1));
+            left = left.saturating_sub(longest.max(turn / 16));
+            if left == 0 {
+                return Exit::Budget;
+            }
+        }
+    }
+
+    /// Gives one hart its turn.
+    fn run_turn(&mut self, hart: usize, instructions: u64) -> Turn {
+        if self.power[hart] == Power::Stopped {
+            return Turn::Waits;
+        }
+        let end = self.cores[hart].hart.state.retired + instructions;
+        let mut ran = false;
+        loop {
+            let core = &mut self.cores[hart];
+            let csr = &core.hart.state.csr;
+            let stimecmp = csr.sstc_enabled().then_some(csr.stimecmp);
+            core.hart.lines = self.board.lines(hart, stimecmp);
+            firmware::wake(core, &mut self.power[hart]);
+            if self.power[hart] != Power::Started {
+                return if ran { Turn::Ran } else { Turn::Waits };
+            }
+            let before = core.hart.state.retired;
+            if before >= end {
+                return Turn::Ran;
+            }
+            let leave = interpreter::run(core, &mut self.code, &mut self.board, end - before);
+            let progress = core.hart.state.retired != before;
+            ran |= progress || leave != Leave::Waiting;
+            match leave {
+                Leave::FirmwareCall => {
+                    let exit = firmware::answer(&mut self.cores, &mut self.power, &mut self.board, hart);
+                    if let Some(exit) = exit {
+                        return Turn::Exit(exit);
+                    }
+                }
+                Leave::Waiting => return if ran { Turn::Ran } else { Turn::Waits },
+                Leave::Budget => {
+                    if let Some(request) = self.board.finisher.take_request() {
+                        return Turn::Exit(match request {
+                            Finish::Pass => Exit::PowerOff,
+                            Finish::Fail(code) => Exit::Failed { code },
+                            Finish::Reset => Exit::Reset,
+                        });
+                    }
+                    if !progress {
+                        return Turn::Ran;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The guest time at which a timer or a device wants attention next.
+    fn next_deadline(&self) -> Option<u64> {
+        let now_ns = self.board.now_ns();
+        let clint = &self.board.clint;
+        let timers = self.cores.iter().enumerate().flat_map(|(hart, core)| {
+            let csr = &core.hart.state.csr;
+            let supervisor = if csr.sstc_enabled() {
+                clint.ns_of_tick(csr.stimecmp, now_ns)
+            } else {
+                None
+            };
+            [clint.next_timer_ns(hart, now_ns), supervisor]
+        });
+        timers.flatten().chain(self.board.next_device_deadline()).min()
+    }
+
+    /// Gives console input to the guest, which takes it when it can. Input is refused while a large backlog waits.
+    pub fn console_input(&mut self, bytes: &[u8]) {
+        let room = MAX_CONSOLE_BACKLOG - self.console_backlog.len();
+        self.console_backlog.extend(&bytes[..bytes.len().min(room)]);
+    }
+
+    /// Moves console input on to the device that the guest uses: the virtio console once it has spoken there.
+    fn feed_console(&mut self) {
+        if self.console_backlog.is_empty() {
+            return;
+        }
+        let bytes = self.console_backlog.make_contiguous();
+        let accepted = match self.board.console() {
+            Some(console) if console.has_spoken() => console.input(bytes),
+            _ => self.board.uart.push_input(bytes),
+        };
+        self.console_backlog.drain(..accepted);
+    }
+
+    /// What the guest has written to its consoles since the last call.
+    pub fn take_console_output(&mut self) -> Vec<u8> {
+        let mut output = self.board.uart.take_output();
+        if let Some(console) = self.board.console() {
+            output.append(&mut console.take_output());
+        }
+        output
+    }
+
+    /// Tells the guest the size of its terminal.
+    pub fn console_resize(&mut self, columns: u16, rows: u16) {
+        if let Some(console) = self.board.console() {
+            console.resize(columns, rows);
+        }
+    }
+
+    /// Figures since power-on.
+    pub fn stats(&self) -> Stats {
+        let (code_pages, code_instructions) = self.code.size();
+        let sum = |f: fn(&Core) -> u64| self.cores.iter().map(f).sum();
+        Stats {
+            instructions: sum(|core| core.hart.state.retired),
+            guest_ns: self.board.now_ns(),
+            idle_ns: self.idle_ns,
+            accesses: sum(|core| core.accesses),
+            tlb_misses: sum(|core| core.hart.tlb.misses),
+            tlb_flushes: sum(|core| core.hart.tlb.flushes),
+            ram_bytes: self.board.ram.size(),
+            code_pages: code_pages as u64,
+            code_instructions: code_instructions as u64,
+        }
+    }
+}
+
+/// What came of a hart's turn.
+#[derive(Debug)]
+enum Turn {
+    /// It waits for an interrupt, or is stopped.
+    Waits,
+    /// It ran.
+    Ran,
+    /// The machine stops.
+    Exit(Exit),
+}

@@ -1,5 +1,8 @@
-//! Guest memory.
+//! Guest memory: RAM, the bus a hart sees, and the fast table of translations.
 
+mod bus;
 mod ram;
+pub mod tlb;
 
+pub use bus::{Bus, BusFault};
 pub use ram::{BadAddress, PAGE_SIZE, Ram, RamError};

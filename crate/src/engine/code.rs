@@ -1,0 +1,200 @@
+//! Decoded code: guest pages as arrays of instructions, keyed by physical address and shared by all harts.
+//!
+//! A page is decoded lazily, in *runs*: straight lines of instructions that lie next to each other in one array, up to
+//! an instruction that never falls through. A map from offset to index finds where to enter. Jumps within a page are
+//! thus two loads, with no look-up by address. A write to the page drops it whole.
+
+use std::collections::HashMap;
+
+use crate::isa::riscv::decode::decode;
+use crate::isa::riscv::insn::{Insn, Op};
+use crate::mem::{PAGE_SIZE, Ram};
+
+/// No instruction was decoded at this offset yet.
+pub const UNDECODED: u16 = u16::MAX;
+
+/// Slots of a page: instructions start at even addresses.
+const SLOTS: usize = PAGE_SIZE as usize / 2;
+
+/// When the decoded pages hold more instructions than this (16 bytes each), all are dropped.
+const MAX_INSTRUCTIONS: usize = 4 << 20;
+
+/// One decoded page.
+#[derive(Debug)]
+pub struct Page {
+    /// Guest-physical address.
+    pub physical: u64,
+    /// Runs, one after the other.
+    insns: Vec<Insn>,
+    /// Index into `insns` of the instruction at each even offset, or [`UNDECODED`].
+    map: [u16; SLOTS],
+}
+
+impl Page {
+    fn new(physical: u64) -> Box<Self> {
+        Box::new(Page {
+            physical,
+            insns: Vec::new(),
+            map: [UNDECODED; SLOTS],
+        })
+    }
+
+    /// Index of the instruction at `offset`, or [`UNDECODED`].
+    #[inline(always)]
+    pub fn index(&self, offset: u64) -> u16 {
+        self.map[(offset as usize & (PAGE_SIZE as usize - 1)) / 2]
+    }
+
+    /// The instruction at an index that [`Self::index`] gave. The pointer is good until the page decodes more.
+    #[inline(always)]
+    pub fn insn(&self, index: u16) -> *const Insn {
+        debug_assert!(usize::from(index) < self.insns.len());
+        // SAFETY: indices in the map are within `insns`.
+        unsafe { self.insns.as_ptr().add(usize::from(index)) }
+    }
+
+    /// Decodes the run that starts at `offset`, from the page's `bytes`.
+    fn decode_run(&mut self, bytes: &[u8], offset: u64) {
+        let mut at = offset as usize & (PAGE_SIZE as usize - 2);
+        loop {
+            // A run ends where it meets code that is decoded, or the page's end.
+            if at == PAGE_SIZE as usize || self.map[at / 2] != UNDECODED {
+                self.push(
+                    at,
+                    Insn {
+                        imm: at as i32,
+                        ..Insn::new(Op::Continue)
+                    },
+                );
+                return;
+            }
+            let low = u16::from_le_bytes([bytes[at], bytes[at + 1]]);
+            let insn = match bytes.get(at + 2..at + 4) {
+                Some(high) => {
+                    decode(u32::from(low) | u32::from(u16::from_le_bytes([high[0], high[1]])) << 16)
+                }
+                None if low & 3 == 3 => Insn::new(Op::Straddle),
+                None => decode(u32::from(low)),
+            };
+            self.map[at / 2] = self.insns.len() as u16;
+            self.push(at, insn);
+            if insn.op.ends_run() {
+                return;
+            }
+            at += usize::from(insn.len);
+        }
+    }
+
+    fn push(&mut self, offset: usize, insn: Insn) {
+        self.insns.push(Insn {
+            offset: offset as u16,
+            ..insn
+        });
+    }
+}
+
+/// All decoded pages of a machine.
+#[derive(Debug)]
+pub struct CodeCache {
+    pages: HashMap<u64, Box<Page>>,
+    /// A page that holds nothing.
+    empty: Box<Page>,
+    instructions: usize,
+    /// Counts the times that pages were dropped: who remembers pages forgets them when this changes.
+    pub drops: u64,
+    /// Counts the times that a page became one that holds code: who remembers permissions to store forgets them.
+    pub marks: u64,
+}
+
+impl Default for CodeCache {
+    fn default() -> Self {
+        CodeCache {
+            pages: HashMap::new(),
+            empty: Page::new(u64::MAX),
+            instructions: 0,
+            drops: 0,
+            marks: 0,
+        }
+    }
+}
+
+impl CodeCache {
+    /// A page in which nothing is ever decoded.
+    pub fn empty_page(&self) -> *const Page {
+        &raw const *self.empty
+    }
+
+    /// The page of guest-physical address `physical`, with the instruction there decoded; `None` outside RAM.
+    pub fn page(&mut self, ram: &mut Ram, physical: u64) -> Option<*const Page> {
+        let base = physical & !(PAGE_SIZE - 1);
+        if self.instructions > MAX_INSTRUCTIONS {
+            self.clear();
+        }
+        if ram.mark_code(base) {
+            self.marks += 1;
+        }
+        let bytes = ram.slice(base, PAGE_SIZE).ok()?;
+        let page = self.pages.entry(base).or_insert_with(|| Page::new(base));
+        if page.index(physical) == UNDECODED {
+            let before = page.insns.len();
+            page.decode_run(bytes, physical);
+            self.instructions += page.insns.len() - before;
+        }
+        Some(&raw const **page)
+    }
+
+    /// Drops the pages whose memory was written.
+    pub fn drop_stale(&mut self, ram: &mut Ram) {
+        for base in ram.take_stale_code() {
+            if let Some(page) = self.pages.remove(&base) {
+                self.instructions -= page.insns.len();
+            }
+        }
+        self.drops += 1;
+    }
+
+    /// Drops everything.
+    pub fn clear(&mut self) {
+        self.pages.clear();
+        self.instructions = 0;
+        self.drops += 1;
+    }
+
+    /// Decoded pages and instructions held.
+    pub fn size(&self) -> (usize, usize) {
+        (self.pages.len(), self.instructions)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_ends_where_it_meets_decoded_code() {
+        let mut ram = Ram::new(0x8000_0000, 0x1000).unwrap();
+        // c.nop; c.nop; c.nop; c.j .
+        ram.write(0x8000_0000, &[1, 0, 1, 0, 1, 0, 1, 0xa0]).unwrap();
+        let mut code = CodeCache::default();
+        code.page(&mut ram, 0x8000_0004).unwrap();
+        let page = code.page(&mut ram, 0x8000_0000).unwrap();
+        // SAFETY: the cache was not touched since.
+        let page = unsafe { &*page };
+        let first = usize::from(page.index(0));
+        assert_eq!(page.insns[first + 2].op, Op::Continue);
+        assert_eq!(page.insns[first + 2].imm, 4);
+        assert_eq!(code.size(), (1, 5));
+    }
+
+    #[test]
+    fn writes_drop_pages() {
+        let mut ram = Ram::new(0x8000_0000, 0x2000).unwrap();
+        let mut code = CodeCache::default();
+        code.page(&mut ram, 0x8000_0000).unwrap();
+        code.page(&mut ram, 0x8000_1000).unwrap();
+        ram.write_u8(0x8000_0fff, 1).unwrap();
+        code.drop_stale(&mut ram);
+        assert_eq!(code.size().0, 1);
+        assert!(code.page(&mut ram, 0x8000_2000).is_none());
+    }
+}

@@ -1,0 +1,322 @@
+//! The interpreter.
+//!
+//! It walks decoded pages ([`super::code`]): straight lines by moving a pointer, jumps within a page by the page's map,
+//! jumps between pages by the hart's fetch cache. Whatever is less common — traps, system instructions, pages not yet
+//! seen, interrupts — goes through the top of [`run`], where all architectural state is exact.
+
+mod exec;
+mod memory;
+mod system;
+
+use super::code::{CodeCache, Page, UNDECODED};
+use super::{Core, Leave};
+use crate::isa::riscv::decode::decode;
+use crate::isa::riscv::hart::{FetchFlush, StopReason};
+use crate::isa::riscv::insn::{Insn, Op};
+use crate::isa::riscv::mmu::Access;
+use crate::isa::riscv::semantics::execute;
+use crate::isa::riscv::trap::{Cause, Exception};
+use crate::mem::{Bus, PAGE_SIZE};
+use exec::{Exec, Flow};
+
+/// Bytes into its page.
+const OFFSET: u64 = PAGE_SIZE - 1;
+
+/// Runs `core` for about `instructions` instructions; up to a page's worth more may be retired. Traps count too, so that a
+/// guest whose handler faults for ever comes back.
+pub fn run<B: Bus>(core: &mut Core, code: &mut CodeCache, bus: &mut B, instructions: u64) -> Leave {
+    core.hart.run_until = core.hart.state.retired.saturating_add(instructions);
+    // Other harts and devices may have stored since: a reservation does not outlive a turn.
+    core.hart.state.reservation = None;
+    for _ in 0..=instructions {
+        synchronise(core, code, bus);
+        if let Some(number) = core.hart.pending_interrupt() {
+            core.hart.take_interrupt(number);
+        }
+        if core.hart.state.waiting {
+            if !core.hart.interrupt_wakes() {
+                return Leave::Waiting;
+            }
+            core.hart.state.waiting = false;
+        }
+        if core.hart.state.retired >= core.hart.run_until {
+            return Leave::Budget;
+        }
+        let entry = match locate(core, code, bus) {
+            Ok(entry) => entry,
+            Err(exception) => {
+                core.hart.take_exception(exception);
+                continue;
+            }
+        };
+        if let Some(leave) = run_pages(core, bus, entry) {
+            return leave;
+        }
+    }
+    Leave::Budget
+}
+
+/// Brings what the core remembers of code up to date.
+fn synchronise<B: Bus>(core: &mut Core, code: &mut CodeCache, bus: &mut B) {
+    if bus.ram().has_stale_code() {
+        code.drop_stale(bus.ram_mut());
+    }
+    let hart = &mut core.hart;
+    match std::mem::replace(&mut hart.fetch_flush, FetchFlush::Nothing) {
+        FetchFlush::Nothing => {}
+        FetchFlush::Page(vaddr) => core.fetch.flush_page(vaddr),
+        FetchFlush::All => core.fetch.flush(),
+    }
+    if core.fetch.seen_drops != code.drops {
+        core.fetch.seen_drops = code.drops;
+        core.fetch.flush();
+    }
+    if core.fetch.seen_marks != code.marks {
+        core.fetch.seen_marks = code.marks;
+        hart.tlb.protect_all();
+    }
+}
+
+/// Where to start.
+enum Entry {
+    /// In this page, in which the instruction at `pc` is decoded.
+    Page(*const Page),
+    /// With this one instruction and a jump past it, in a page that must not be entered (the one given is empty).
+    Single(*const Page, [Insn; 2]),
+}
+
+/// Finds and decodes the code at `pc`.
+fn locate<B: Bus>(core: &mut Core, code: &mut CodeCache, bus: &mut B) -> Result<Entry, Exception> {
+    let (pc, privilege) = (core.hart.state.pc, core.hart.state.privilege);
+    if let Some(page) = core.fetch.get(pc, privilege) {
+        // SAFETY: remembered pages are forgotten before they are dropped.
+        if unsafe { &*page }.index(pc) != UNDECODED {
+            return Ok(Entry::Page(page));
+        }
+    }
+    let translation = core.hart.translate(bus, pc, 2, Access::Execute, privilege)?;
+    let page = decoded_page(core, code, bus, translation.physical)
+        .ok_or_else(|| Access::Execute.access_fault(pc))?;
+    if core
+        .hart
+        .whole_page_allowed(privilege, Access::Execute, translation.physical)
+    {
+        core.fetch.insert(pc, privilege, page);
+        return Ok(Entry::Page(page));
+    }
+    // PMP draws a border through the page, so each instruction is checked for itself.
+    let bits = instruction_bits(core, bus)?;
+    let insn = Insn {
+        offset: (pc & OFFSET) as u16,
+        ..decode(bits)
+    };
+    let past = (pc & OFFSET) as i32 + i32::from(insn.len);
+    Ok(Entry::Single(
+        code.empty_page(),
+        [
+            insn,
+            Insn {
+                imm: past,
+                ..Insn::new(Op::Continue)
+            },
+        ],
+    ))
+}
+
+/// The decoded page of a physical address. Permissions to store to it go.
+fn decoded_page<B: Bus>(
+    core: &mut Core,
+    code: &mut CodeCache,
+    bus: &mut B,
+    physical: u64,
+) -> Option<*const Page> {
+    let (drops, marks) = (code.drops, code.marks);
+    let page = code.page(bus.ram_mut(), physical)?;
+    if code.drops != drops {
+        core.fetch.flush();
+        core.fetch.seen_drops = code.drops;
+    }
+    if code.marks != marks {
+        core.hart.tlb.protect(physical & !OFFSET);
+        core.fetch.seen_marks = code.marks;
+    }
+    Some(page)
+}
+
+/// Runs from `pc`, until something wants the top of [`run`] (`None`) or the engine is to be left.
+fn run_pages<B: Bus>(core: &mut Core, bus: &mut B, entry: Entry) -> Option<Leave> {
+    let privilege = core.hart.state.privilege;
+    let table = core.hart.tlb.table(core.hart.data_context());
+    let pc = core.hart.state.pc;
+    let mut exec = Exec {
+        core,
+        bus,
+        table,
+        page: pc & !OFFSET,
+    };
+    // An instruction that is not in the page's array runs from here.
+    let mut apart;
+    let (mut page, mut at) = match entry {
+        // SAFETY: `page` is alive and its instruction at `pc` decoded. Pages are dropped and decode more only at the
+        // top of `run`, so it and pointers into it are good until this returns. Each run ends in an instruction that
+        // is not followed by the next (`Op::ends_run`), so the pointer stays within the run.
+        Entry::Page(page) => (page, unsafe { (*page).insn((*page).index(pc)) }),
+        Entry::Single(empty, insns) => {
+            apart = insns;
+            (empty, apart.as_ptr())
+        }
+    };
+    let mut run_start = at;
+    loop {
+        // SAFETY: as above.
+        let insn = unsafe { &*at };
+        let target = match execute(&mut exec, insn) {
+            Ok(Flow::Next) => {
+                // SAFETY: as above.
+                at = unsafe { at.add(1) };
+                continue;
+            }
+            Ok(Flow::Jump(target)) => {
+                exec.core.hart.state.retired += distance(run_start, at) + 1;
+                target
+            }
+            Ok(Flow::System) => {
+                exec.core.hart.state.retired += distance(run_start, at);
+                let pc = exec.page.wrapping_add(u64::from(insn.offset));
+                match insn.op {
+                    Op::Continue => exec.page.wrapping_add(i64::from(insn.imm) as u64),
+                    Op::Straddle => {
+                        exec.core.hart.state.pc = pc;
+                        match straddling(exec.core, exec.bus) {
+                            Ok(insns) => {
+                                apart = insns;
+                                at = apart.as_ptr();
+                                run_start = at;
+                                continue;
+                            }
+                            Err(exception) => {
+                                exec.core.hart.take_exception(exception);
+                                return None;
+                            }
+                        }
+                    }
+                    _ => {
+                        exec.core.hart.state.pc = pc;
+                        return system_instruction(exec.core, exec.bus, insn);
+                    }
+                }
+            }
+            Err(_) => {
+                exec.core.hart.state.retired += distance(run_start, at);
+                exec.core.hart.state.pc = exec.page.wrapping_add(u64::from(insn.offset));
+                return stopped(exec.core, exec.bus);
+            }
+        };
+        if exec.core.hart.state.retired < exec.core.hart.run_until {
+            if (target ^ exec.page) & !OFFSET != 0 {
+                match exec.core.fetch.get(target, privilege) {
+                    Some(found) => {
+                        page = found;
+                        exec.page = target & !OFFSET;
+                    }
+                    None => {
+                        exec.core.hart.state.pc = target;
+                        return None;
+                    }
+                }
+            }
+            // SAFETY: as above; pages in the fetch cache are alive.
+            let index = unsafe { (*page).index(target) };
+            if index != UNDECODED {
+                // SAFETY: as above.
+                at = unsafe { (*page).insn(index) };
+                run_start = at;
+                continue;
+            }
+        }
+        exec.core.hart.state.pc = target;
+        return None;
+    }
+}
+
+/// Instructions from `start` to `end`.
+#[inline(always)]
+fn distance(start: *const Insn, end: *const Insn) -> u64 {
+    ((end as usize - start as usize) / size_of::<Insn>()) as u64
+}
+
+/// Executes a system instruction at `pc`.
+#[inline(never)]
+fn system_instruction<B: Bus>(core: &mut Core, bus: &mut B, insn: &Insn) -> Option<Leave> {
+    match system::execute(&mut core.hart, bus, insn) {
+        Ok(()) => {
+            core.hart.state.retired += 1;
+            None
+        }
+        Err(_) => stopped(core, bus),
+    }
+}
+
+/// The instruction at `pc` stopped: takes its exception, or leaves.
+#[cold]
+#[inline(never)]
+fn stopped<B: Bus>(core: &mut Core, bus: &mut B) -> Option<Leave> {
+    match core.hart.stop {
+        StopReason::Exception(mut exception) => {
+            if exception.cause == Cause::IllegalInstruction {
+                exception.value = instruction_bits(core, bus).map_or(0, u64::from);
+            }
+            core.hart.take_exception(exception);
+            None
+        }
+        StopReason::FirmwareCall => {
+            core.hart.state.retired += 1;
+            Some(Leave::FirmwareCall)
+        }
+    }
+}
+
+/// The bits of the instruction at `pc`; its upper half is zero if it is a compressed one.
+fn instruction_bits<B: Bus>(core: &mut Core, bus: &mut B) -> Result<u32, Exception> {
+    let pc = core.hart.state.pc;
+    let low = fetch_half(core, bus, pc)?;
+    if low & 3 != 3 {
+        return Ok(u32::from(low));
+    }
+    let high = fetch_half(core, bus, pc.wrapping_add(2))?;
+    Ok(u32::from(low) | u32::from(high) << 16)
+}
+
+fn fetch_half<B: Bus>(core: &mut Core, bus: &mut B, vaddr: u64) -> Result<u16, Exception> {
+    let privilege = core.hart.state.privilege;
+    let translation = core.hart.translate(bus, vaddr, 2, Access::Execute, privilege)?;
+    bus.ram()
+        .read_u16(translation.physical)
+        .map_err(|_| Access::Execute.access_fault(vaddr))
+}
+
+/// The instruction at `pc`, whose halves lie in two pages, and a jump past it.
+#[inline(never)]
+fn straddling<B: Bus>(core: &mut Core, bus: &mut B) -> Result<[Insn; 2], Exception> {
+    let (pc, privilege) = (core.hart.state.pc, core.hart.state.privilege);
+    if let Some(straddle) = core.fetch.straddle(pc, privilege) {
+        return Ok(straddle.insns);
+    }
+    let bits = instruction_bits(core, bus)?;
+    let insn = Insn {
+        offset: (pc & OFFSET) as u16,
+        ..decode(bits)
+    };
+    let past = Insn {
+        imm: (pc & OFFSET) as i32 + 4,
+        ..Insn::new(Op::Continue)
+    };
+    let second = core
+        .hart
+        .translate(bus, pc.wrapping_add(2), 2, Access::Execute, privilege)?;
+    // The second page holds code too. Where it is not known to, a store to it would go unseen, so nothing is remembered.
+    if bus.ram().is_code(second.physical) {
+        core.fetch.insert_straddle(pc, privilege, [insn, past]);
+    }
+    Ok([insn, past])
+}

@@ -1,0 +1,26 @@
+//! Figures of a running machine.
+
+use serde::{Deserialize, Serialize};
+
+/// Figures since power-on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stats {
+    /// Instructions retired, all harts.
+    pub instructions: u64,
+    /// Guest time since power-on, in nanoseconds.
+    pub guest_ns: u64,
+    /// Guest time in which every hart waited, in nanoseconds.
+    pub idle_ns: u64,
+    /// Loads and stores executed.
+    pub accesses: u64,
+    /// Loads and stores that the fast table did not answer.
+    pub tlb_misses: u64,
+    /// Times that a hart's fast table was emptied.
+    pub tlb_flushes: u64,
+    /// Bytes of guest RAM.
+    pub ram_bytes: u64,
+    /// Pages of decoded code held.
+    pub code_pages: u64,
+    /// Decoded instructions held.
+    pub code_instructions: u64,
+}
