@@ -1,0 +1,58 @@
+// What the runner shows of its rows: ratios, their geometric means, the table.
+
+/** The median of some numbers: of an even count the lower of the two in the middle. */
+export function median(numbers) {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  return sorted[(sorted.length - 1) >> 1];
+}
+
+/** CPU seconds of `engine` over those of `base` by kernel, for kernels that both have. */
+export function ratios(rows, engine, base) {
+  const found = new Map();
+  for (const row of rows) {
+    const other = rows.find((candidate) => candidate.engine === base && candidate.kernel === row.kernel);
+    if (row.engine === engine && other && other.cpu_s > 0) found.set(row.kernel, row.cpu_s / other.cpu_s);
+  }
+  return found;
+}
+
+/** The geometric mean of a map of ratios, the boot aside; undefined of none. */
+export function geometricMean(map) {
+  const values = [...map].filter(([kernel, value]) => kernel !== 'boot' && value > 0).map(([, value]) => value);
+  if (values.length === 0) return undefined;
+  return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
+}
+
+function number(value) {
+  return value === undefined ? '' : value.toFixed(value < 10 ? 2 : 1);
+}
+
+/** The kernels of the rows, the boot first. */
+export function kernelsOf(rows) {
+  const kernels = [...new Set(rows.map((row) => row.kernel))];
+  return kernels.sort((a, b) => (b === 'boot') - (a === 'boot'));
+}
+
+/** The table: seconds of CPU for each engine, and how many times native's and QEMU's that is. */
+export function table(rows) {
+  const kernels = kernelsOf(rows);
+  const names = [...new Set(rows.map((row) => row.engine))];
+  const columns = [];
+  for (const engine of names) {
+    const seconds = (kernel) => rows.find((row) => row.engine === engine && row.kernel === kernel)?.cpu_s;
+    columns.push({ head: [engine, 'CPU s'], cell: (kernel) => number(seconds(kernel)), mean: '' });
+    for (const base of ['native', 'qemu']) {
+      if (engine === base || engine === 'native' || !names.includes(base)) continue;
+      const map = ratios(rows, engine, base);
+      const cell = (kernel) => number(map.get(kernel));
+      columns.push({ head: ['', `x ${base}`], cell, mean: number(geometricMean(map)) });
+    }
+  }
+  const line = (first, cells) => first.padEnd(10) + cells.map((cell) => cell.padStart(13)).join('');
+  return [
+    line('', columns.map((column) => column.head[0])),
+    line('kernel', columns.map((column) => column.head[1])),
+    ...kernels.map((kernel) => line(kernel, columns.map((column) => column.cell(kernel)))),
+    line('mean', columns.map((column) => column.mean)),
+  ].join('\n');
+}

@@ -1,0 +1,140 @@
+// npm run bench: the benchmark kernels on every engine, side by side in one run.
+//
+// Each engine boots the guest once, with the benchmark program added to its initramfs; kernels are typed at its serial
+// console, and the host CPU time that the emulator's process uses meanwhile is what counts.
+import { mkdirSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { gzipSync } from 'node:zlib';
+
+import { buildBench } from './build.mjs';
+import { chart } from './chart.mjs';
+import { cpio } from './cpio.mjs';
+import { engines } from './engines.mjs';
+import { median, table } from './report.mjs';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const root = join(here, '../..');
+const checksums = JSON.parse(readFileSync(join(here, 'checksums.json'), 'utf8'));
+const allKernels = ['boot', ...Object.keys(checksums)];
+
+const usage = `npm run bench -- [--engines ${Object.keys(engines).join(',')}]
+                 [--kernels ${allKernels.join(',')}]
+                 [--repeat N]   runs of each kernel; the median counts (default 1)
+                 [--json FILE]  write the rows there
+                 [--svg FILE]   write the chart there (default: docs/bench.svg, when every kernel is run)`;
+
+class UsageError extends Error {}
+
+/** A comma-separated list of known names. */
+function list(text, known, what) {
+  if (text === undefined) return known;
+  const names = text.split(',').filter(Boolean);
+  const odd = names.find((name) => !known.includes(name));
+  if (odd !== undefined) throw new UsageError(`there is no ${what} ${odd}`);
+  if (names.length === 0) throw new UsageError(`no ${what} named`);
+  return known.filter((name) => names.includes(name));
+}
+
+function options() {
+  const string = { type: 'string' };
+  const help = { type: 'boolean' };
+  let values;
+  try {
+    ({ values } = parseArgs({ options: { engines: string, kernels: string, repeat: string, json: string, svg: string, help } }));
+  } catch (error) {
+    throw new UsageError(error.message);
+  }
+  const repeat = Number(values.repeat ?? 1);
+  if (!Number.isInteger(repeat) || repeat < 1) throw new UsageError(`--repeat ${values.repeat}: a count from 1 is wanted`);
+  return {
+    help: values.help,
+    engines: list(values.engines, Object.keys(engines), 'engine'),
+    kernels: list(values.kernels, allKernels, 'kernel'),
+    repeat,
+    json: values.json,
+    svg: values.svg ?? (values.kernels === undefined ? join(root, 'docs/bench.svg') : undefined),
+  };
+}
+
+/** The Debian guest with /bench in its initramfs: archives that follow one another are unpacked one over the other. */
+function prepareGuest() {
+  const folder = join(root, 'build/guests/debian');
+  const manifest = join(folder, 'manifest.json');
+  if (!existsSync(manifest)) throw new Error('the Debian guest is missing: run cargo run --release -- guest fetch');
+  const { kernel, initrd, append } = JSON.parse(readFileSync(manifest, 'utf8'));
+  const binary = readFileSync(buildBench('riscv64'));
+  const own = gzipSync(cpio([{ name: 'bench', mode: 0o755, content: binary }]));
+  const output = join(root, 'target/bench/initrd.gz');
+  writeFileSync(output, Buffer.concat([readFileSync(join(folder, initrd)), own]));
+  return { kernel: join(folder, kernel), initrd: output, append };
+}
+
+/** Runs the kernels on one engine and hands each row to `add`. */
+async function measure(name, { kernels, repeat }, guest, add) {
+  const engine = engines[name]();
+  await engine.needs();
+  try {
+    const boot = await engine.boot(guest);
+    if (boot && kernels.includes('boot')) add({ kernel: 'boot', engine: name, ...boot, checksum: null });
+    for (const kernel of kernels.filter((kernel) => kernel !== 'boot')) {
+      const runs = [];
+      for (let i = 0; i < repeat; i++) runs.push(await engine.run(kernel));
+      const wrong = runs.find((run) => run.checksum !== checksums[kernel]);
+      add({
+        kernel,
+        engine: name,
+        cpu_s: median(runs.map((run) => run.cpu_s)),
+        wall_s: median(runs.map((run) => run.wall_s)),
+        checksum: (wrong ?? runs[0]).checksum,
+      });
+    }
+  } finally {
+    await engine.close();
+  }
+}
+
+async function main() {
+  const wanted = options();
+  if (wanted.help) {
+    console.log(usage);
+    return;
+  }
+  // The slow part comes last: what is missing should be said before it.
+  for (const name of wanted.engines) await engines[name]().needs();
+  const guest = wanted.engines.some((name) => name !== 'native') ? prepareGuest() : {};
+  guest.nativeBench = buildBench('amd64');
+
+  const rows = [];
+  const wrong = [];
+  for (const name of wanted.engines) {
+    console.log(`${name}: ${name === 'native' ? 'running' : 'booting the guest'}`);
+    await measure(name, wanted, guest, (row) => {
+      row.cpu_s = Number(row.cpu_s.toFixed(3));
+      row.wall_s = Number(row.wall_s.toFixed(3));
+      rows.push(row);
+      const right = row.kernel === 'boot' || row.checksum === checksums[row.kernel];
+      if (!right) wrong.push(row);
+      const remark = right ? '' : `  WRONG CHECKSUM ${row.checksum}, should be ${checksums[row.kernel]}`;
+      console.log(`  ${row.kernel.padEnd(10)} ${row.cpu_s.toFixed(2)} s of CPU, ${row.wall_s.toFixed(2)} s${remark}`);
+    });
+  }
+
+  console.log(`\n${table(rows)}`);
+  if (wanted.json) writeFileSync(wanted.json, `[\n${rows.map((row) => JSON.stringify(row)).join(',\n')}\n]\n`);
+  if (wanted.svg && wanted.engines.length > 1) {
+    mkdirSync(dirname(wanted.svg), { recursive: true });
+    writeFileSync(wanted.svg, chart(rows, wanted.engines[0]));
+  }
+  if (wrong.length > 0) {
+    const names = wrong.map((row) => `${row.kernel} on ${row.engine}`).join(', ');
+    throw new Error(`wrong checksums: ${names}`);
+  }
+}
+
+main().catch((error) => {
+  console.error(`bench: ${error.message}`);
+  if (error instanceof UsageError) console.error(usage);
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+});
