@@ -12,19 +12,34 @@ const sources = join(here, 'src');
 const output = join(here, '../../target/bench');
 
 const compilers = {
-  riscv64: { command: 'riscv64-linux-gnu-gcc', package: 'gcc-riscv64-linux-gnu', flags: ['-march=rv64gc', '-mabi=lp64d'] },
+  riscv64: {
+    command: 'riscv64-linux-gnu-gcc',
+    package: 'gcc-riscv64-linux-gnu',
+    flags: ['-march=rv64gc', '-mabi=lp64d'],
+  },
   amd64: { command: 'gcc', package: 'gcc', flags: ['-m64', '-march=x86-64'] },
 };
 
 // -ffp-contract=off: RISC-V would fuse multiply and add, plain x86-64 cannot, and the checksums would differ.
-const flags = ['-O2', '-static', '-std=gnu11', '-Wall', '-Wextra', '-ffp-contract=off', '-Wl,--build-id=none', '-s'];
+const flags = [
+  '-O2',
+  '-static',
+  '-std=gnu11',
+  '-Wall',
+  '-Wextra',
+  '-ffp-contract=off',
+  '-Wl,--build-id=none',
+  '-s',
+];
 
 /** Builds (when older than its sources) the binary for `machine`, `riscv64` or `amd64`, and returns its path. */
 export function buildBench(machine) {
   const { command, package: name, flags: own } = compilers[machine];
   const binary = join(output, `bench-${machine}`);
   const files = readdirSync(sources).map((file) => join(sources, file));
-  const newest = Math.max(...[...files, fileURLToPath(import.meta.url)].map((file) => statSync(file).mtimeMs));
+  const newest = Math.max(
+    ...[...files, fileURLToPath(import.meta.url)].map((file) => statSync(file).mtimeMs),
+  );
   const built = statSync(binary, { throwIfNoEntry: false });
   if (built && built.mtimeMs > newest) return binary;
   mkdirSync(output, { recursive: true });
@@ -32,8 +47,9 @@ export function buildBench(machine) {
   try {
     execFileSync(command, [...flags, ...own, '-o', binary, ...inputs], { stdio: 'inherit' });
   } catch (error) {
-    if (error.code === 'ENOENT') throw new Error(`${command} is missing: install Debian's package ${name}`);
-    throw new Error(`${command} could not build the benchmark for ${machine} (see above)`);
+    if (error.code === 'ENOENT')
+      throw new Error(`${command} is missing: install Debian's package ${name}`, { cause: error });
+    throw new Error(`${command} could not build the benchmark for ${machine} (see above)`, { cause: error });
   }
   return binary;
 }

@@ -35,7 +35,9 @@ export function chart(rows, base) {
   const groupHeight = byEngine.size * BAR + GAP;
   const bottom = TOP + groups.length * groupHeight;
 
-  const parts = [`<text class="title" x="${LEFT}" y="20">Host CPU time, times that of ${base} (logarithmic)</text>`];
+  const parts = [
+    `<text class="title" x="${LEFT}" y="20">Host CPU time, times that of ${base} (logarithmic)</text>`,
+  ];
   let legend = LEFT;
   [...byEngine.keys()].forEach((engine, at) => {
     parts.push(`<rect x="${legend}" y="31" width="10" height="10" fill="${COLOURS[at % COLOURS.length]}"/>`);
@@ -46,7 +48,9 @@ export function chart(rows, base) {
     const value = lowest * 10 ** decade;
     const at = x(value).toFixed(1);
     parts.push(`<path class="grid" d="M${at} ${TOP - 4}V${bottom}"/>`);
-    parts.push(`<text class="small" x="${at}" y="${TOP - 8}" text-anchor="middle">${+value.toPrecision(1)}</text>`);
+    parts.push(
+      `<text class="small" x="${at}" y="${TOP - 8}" text-anchor="middle">${+value.toPrecision(1)}</text>`,
+    );
   }
   groups.forEach((group, row) => {
     const top = TOP + row * groupHeight;

@@ -41,7 +41,8 @@ export class Console {
       }
       const left = deadline - Date.now();
       if (this.#ended) throw new Error(`${this.#ended}; its last words:\n${this.tail()}`);
-      if (left <= 0) throw new Error(`no ${pattern} on the console in ${seconds} s; the last words:\n${this.tail()}`);
+      if (left <= 0)
+        throw new Error(`no ${pattern} on the console in ${seconds} s; the last words:\n${this.tail()}`);
       await new Promise((resolve) => {
         const timer = setTimeout(resolve, left);
         this.#wake = () => {

@@ -36,7 +36,8 @@ export function rendererProcesses(profile) {
       continue;
     }
     const line = commandLine(pid);
-    if (line.includes(`--user-data-dir=${profile}`) && !line.some((word) => word.startsWith('--type='))) browser = pid;
+    if (line.includes(`--user-data-dir=${profile}`) && !line.some((word) => word.startsWith('--type=')))
+      browser = pid;
   }
   if (!browser) throw new Error(`no browser runs on the profile ${profile}`);
   const below = (pid) => pid === browser || (parents.has(pid) && below(parents.get(pid)));

@@ -107,7 +107,9 @@ class Process extends Guest {
     }
     this.child.stdin.on('error', () => {}); // it has ended: `exit` below says so
     this.child.on('error', (error) => this.console.end(`${command} did not start: ${error.message}`));
-    this.child.on('exit', (code, signal) => this.console.end(`${command} ended (${signal ?? `status ${code}`})`));
+    this.child.on('exit', (code, signal) =>
+      this.console.end(`${command} ended (${signal ?? `status ${code}`})`),
+    );
     return this.ready(started, 0);
   }
 
@@ -146,7 +148,8 @@ class Tabvisor extends Process {
   }
 
   async needs() {
-    if (!existsSync(this.#binary)) throw new Error('target/release/tabvisor is missing: run cargo build --release');
+    if (!existsSync(this.#binary))
+      throw new Error('target/release/tabvisor is missing: run cargo build --release');
   }
 
   command_line({ kernel, initrd, append }) {
@@ -160,12 +163,16 @@ class Page extends Guest {
   #helper = join(root, 'tests/browser/helper.mjs');
 
   async needs() {
-    if (!existsSync(join(root, 'www/dist/index.html'))) throw new Error('www/dist has no page: run npm run build');
+    if (!existsSync(join(root, 'www/dist/index.html')))
+      throw new Error('www/dist has no page: run npm run build');
   }
 
   async boot({ kernel, initrd, append }) {
     const { browse, serve } = await import(this.#helper);
-    this.server = await serve({ '/bench/kernel': readFileSync(kernel), '/bench/initrd': readFileSync(initrd) });
+    this.server = await serve({
+      '/bench/kernel': readFileSync(kernel),
+      '/bench/initrd': readFileSync(initrd),
+    });
     this.browser = await browse();
     const page = await this.browser.context.newPage();
     this.console = new Console((text) => page.evaluate((keys) => window.tabvisor.machine.send(keys), text));
@@ -173,7 +180,11 @@ class Page extends Guest {
     page.on('pageerror', (error) => this.console.end(`the page failed: ${error.message}`));
     await page.exposeFunction('benchOutput', (text) => this.console.feed(text));
     const query = new URLSearchParams({
-      kernel: '/bench/kernel', initrd: '/bench/initrd', append, memory: `${MEMORY_MIB}`, harts: '1',
+      kernel: '/bench/kernel',
+      initrd: '/bench/initrd',
+      append,
+      memory: `${MEMORY_MIB}`,
+      harts: '1',
     });
     const started = now();
     const before = this.cpu();

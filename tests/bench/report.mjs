@@ -18,7 +18,9 @@ export function ratios(rows, engine, base) {
 
 /** The geometric mean of a map of ratios, the boot aside; undefined of none. */
 export function geometricMean(map) {
-  const values = [...map].filter(([kernel, value]) => kernel !== 'boot' && value > 0).map(([, value]) => value);
+  const values = [...map]
+    .filter(([kernel, value]) => kernel !== 'boot' && value > 0)
+    .map(([, value]) => value);
   if (values.length === 0) return undefined;
   return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
 }
@@ -50,9 +52,23 @@ export function table(rows) {
   }
   const line = (first, cells) => first.padEnd(10) + cells.map((cell) => cell.padStart(13)).join('');
   return [
-    line('', columns.map((column) => column.head[0])),
-    line('kernel', columns.map((column) => column.head[1])),
-    ...kernels.map((kernel) => line(kernel, columns.map((column) => column.cell(kernel)))),
-    line('mean', columns.map((column) => column.mean)),
+    line(
+      '',
+      columns.map((column) => column.head[0]),
+    ),
+    line(
+      'kernel',
+      columns.map((column) => column.head[1]),
+    ),
+    ...kernels.map((kernel) =>
+      line(
+        kernel,
+        columns.map((column) => column.cell(kernel)),
+      ),
+    ),
+    line(
+      'mean',
+      columns.map((column) => column.mean),
+    ),
   ].join('\n');
 }

@@ -42,12 +42,15 @@ function options() {
   const help = { type: 'boolean' };
   let values;
   try {
-    ({ values } = parseArgs({ options: { engines: string, kernels: string, repeat: string, json: string, svg: string, help } }));
+    ({ values } = parseArgs({
+      options: { engines: string, kernels: string, repeat: string, json: string, svg: string, help },
+    }));
   } catch (error) {
     throw new UsageError(error.message);
   }
   const repeat = Number(values.repeat ?? 1);
-  if (!Number.isInteger(repeat) || repeat < 1) throw new UsageError(`--repeat ${values.repeat}: a count from 1 is wanted`);
+  if (!Number.isInteger(repeat) || repeat < 1)
+    throw new UsageError(`--repeat ${values.repeat}: a count from 1 is wanted`);
   return {
     help: values.help,
     engines: list(values.engines, Object.keys(engines), 'engine'),
@@ -62,7 +65,8 @@ function options() {
 function prepareGuest() {
   const folder = join(root, 'build/guests/debian');
   const manifest = join(folder, 'manifest.json');
-  if (!existsSync(manifest)) throw new Error('the Debian guest is missing: run cargo run --release -- guest fetch');
+  if (!existsSync(manifest))
+    throw new Error('the Debian guest is missing: run cargo run --release -- guest fetch');
   const { kernel, initrd, append } = JSON.parse(readFileSync(manifest, 'utf8'));
   const binary = readFileSync(buildBench('riscv64'));
   const own = gzipSync(cpio([{ name: 'bench', mode: 0o755, content: binary }]));
@@ -117,12 +121,15 @@ async function main() {
       const right = row.kernel === 'boot' || row.checksum === checksums[row.kernel];
       if (!right) wrong.push(row);
       const remark = right ? '' : `  WRONG CHECKSUM ${row.checksum}, should be ${checksums[row.kernel]}`;
-      console.log(`  ${row.kernel.padEnd(10)} ${row.cpu_s.toFixed(2)} s of CPU, ${row.wall_s.toFixed(2)} s${remark}`);
+      console.log(
+        `  ${row.kernel.padEnd(10)} ${row.cpu_s.toFixed(2)} s of CPU, ${row.wall_s.toFixed(2)} s${remark}`,
+      );
     });
   }
 
   console.log(`\n${table(rows)}`);
-  if (wanted.json) writeFileSync(wanted.json, `[\n${rows.map((row) => JSON.stringify(row)).join(',\n')}\n]\n`);
+  if (wanted.json)
+    writeFileSync(wanted.json, `[\n${rows.map((row) => JSON.stringify(row)).join(',\n')}\n]\n`);
   if (wanted.svg && wanted.engines.length > 1) {
     mkdirSync(dirname(wanted.svg), { recursive: true });
     writeFileSync(wanted.svg, chart(rows, wanted.engines[0]));

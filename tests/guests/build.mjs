@@ -16,22 +16,44 @@ const kept = join(monitor, 'monitor.elf');
 const linuxOnly = ['main.c', 'linux.c'];
 
 const flags = [
-  '-march=rv64gc', '-mabi=lp64d', '-mcmodel=medany', '-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror',
-  '-ffreestanding', '-fno-common', '-fno-pic', '-fno-asynchronous-unwind-tables', '-fno-strict-aliasing',
+  '-march=rv64gc',
+  '-mabi=lp64d',
+  '-mcmodel=medany',
+  '-std=gnu11',
+  '-O2',
+  '-Wall',
+  '-Wextra',
+  '-Werror',
+  '-ffreestanding',
+  '-fno-common',
+  '-fno-pic',
+  '-fno-asynchronous-unwind-tables',
+  '-fno-strict-aliasing',
   '-ffp-contract=off', // as tests/bench/build.mjs: the checksums must agree
   '-fno-tree-loop-distribute-patterns', // or memset's own loop would become a call of memset
-  '-nostdlib', '-static', '-s', '-Wl,--build-id=none', '-Wl,-T,monitor.ld',
+  '-nostdlib',
+  '-static',
+  '-s',
+  '-Wl,--build-id=none',
+  '-Wl,-T,monitor.ld',
 ];
 
 function build(output) {
-  const own = readdirSync(monitor).filter((file) => /\.[cS]$/.test(file)).sort();
-  const shared = readdirSync(kernels).filter((file) => file.endsWith('.c') && !linuxOnly.includes(file)).sort();
+  const own = readdirSync(monitor)
+    .filter((file) => /\.[cS]$/.test(file))
+    .sort();
+  const shared = readdirSync(kernels)
+    .filter((file) => file.endsWith('.c') && !linuxOnly.includes(file))
+    .sort();
   const inputs = [...own, ...shared.map((file) => relative(monitor, join(kernels, file)))];
   try {
     execFileSync(compiler, [...flags, '-o', output, ...inputs], { cwd: monitor, stdio: 'inherit' });
   } catch (error) {
-    if (error.code === 'ENOENT') throw new Error(`${compiler} is missing: install Debian's package gcc-riscv64-unknown-elf`);
-    throw new Error(`${compiler} could not build the monitor (see above)`);
+    if (error.code === 'ENOENT')
+      throw new Error(`${compiler} is missing: install Debian's package gcc-riscv64-unknown-elf`, {
+        cause: error,
+      });
+    throw new Error(`${compiler} could not build the monitor (see above)`, { cause: error });
   }
 }
 
@@ -47,7 +69,8 @@ try {
     }
   })();
   if (process.argv.includes('--check')) {
-    if (!same) throw new Error(`${relative('.', kept)} is not what its sources give: run node tests/guests/build.mjs`);
+    if (!same)
+      throw new Error(`${relative('.', kept)} is not what its sources give: run node tests/guests/build.mjs`);
     console.log('monitor.elf is up to date');
   } else {
     if (!same) copyFileSync(built, kept);
