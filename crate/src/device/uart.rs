@@ -32,6 +32,7 @@ const LCR_DLAB: u8 = 0x80;
 const MCR_LOOPBACK: u8 = 0x10;
 const FCR_ENABLE: u8 = 0x01;
 const FCR_CLEAR_RECEIVER: u8 = 0x02;
+const FCR_CLEAR_TRANSMITTER: u8 = 0x04;
 const FCR_KEPT: u8 = 0xc9;
 const IIR_FIFOS: u8 = 0xc0;
 
@@ -210,16 +211,24 @@ impl Uart {
     }
 
     fn transmit(&mut self, byte: u8) {
+        self.send(byte);
+        self.state.transmitter_event = !self.busy();
+    }
+
+    fn send(&mut self, byte: u8) {
         if self.loopback() {
-            if self.input_room() > 0 {
-                self.state.received.push_back(byte);
-            } else {
+            if self.input_room() == 0 {
                 self.state.overrun = true;
+                // A full FIFO keeps what it has; the holding register takes the newer byte.
+                if self.fifos() {
+                    return;
+                }
+                self.state.received.clear();
             }
+            self.state.received.push_back(byte);
         } else if self.output.len() < OUTPUT_LIMIT {
             self.output.push(byte);
         }
-        self.state.transmitter_event = !self.busy();
     }
 
     /// Modem lines as seen in the status register: the other end's, or our own in loopback. Changes leave their delta
@@ -288,6 +297,9 @@ impl Uart {
                 let switched = (value ^ self.state.fcr) & FCR_ENABLE != 0;
                 if switched || value & FCR_CLEAR_RECEIVER != 0 {
                     self.state.received.clear();
+                }
+                if switched || value & FCR_CLEAR_TRANSMITTER != 0 {
+                    self.state.transmitter_event = !self.busy();
                 }
                 self.state.fcr = if value & FCR_ENABLE != 0 {
                     value & FCR_KEPT
@@ -438,7 +450,7 @@ mod tests {
         assert!(uart.interrupt());
         assert_eq!(uart.read_register(IIR_FCR), 0x06);
         assert_eq!(uart.read_register(LSR) & 3, 3);
-        assert_eq!(uart.read_register(DATA), 1);
+        assert_eq!(uart.read_register(DATA), 2);
         assert_eq!(uart.push_input(b"x"), 0);
         assert!(!uart.has_output());
     }
