@@ -11,6 +11,9 @@
 //! assert_eq!(flags, Flags::INEXACT);
 //! ```
 //!
+//! `flags` is the hart's accrued `fflags`: flags are only ever added to it. Passing the live value matters for speed, as
+//! a result need not be checked for being exact once inexact is set.
+//!
 //! What RISC-V leaves open in IEEE 754, and how it is settled here: a NaN result is always the canonical NaN; tininess
 //! is detected after rounding; minimum and maximum are `minimumNumber` and `maximumNumber` with −0 below +0.
 //!

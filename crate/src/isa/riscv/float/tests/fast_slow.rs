@@ -1,4 +1,8 @@
-//! The fast path gives what the slow path gives: same bits, same flags, whatever flags were set before.
+//! The fast path gives what the slow path gives: same bits, same flags, whatever flags were set before. Also under wasm,
+//! whose arithmetic the page runs on.
+
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::cases::{Cases, Operation, operations, resizes};
 use crate::isa::riscv::float::{F32, F64, Flags, Format, Rounding};
