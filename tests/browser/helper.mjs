@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
-const dist = path.join(root, 'www/dist');
+export const dist = path.join(root, 'www/dist');
 const guests = path.join(root, 'build/guests');
 
 const TYPES = {

@@ -6,7 +6,7 @@ import { MachineDialog } from './page/dialog';
 import { setUpDrop } from './page/drop';
 import { FiguresView } from './page/figures';
 import { FilesView } from './page/files';
-import { debianIsServed, defaultChoice, describe, toOptions, type Choice } from './page/guests';
+import { defaultChoice, describe, findDebian, toOptions, type Choice, type ServedGuest } from './page/guests';
 import { readParams, type PageParams } from './page/params';
 import { TerminalView } from './page/terminal';
 import { setUpTheme } from './page/theme';
@@ -45,8 +45,9 @@ class Page implements TabvisorPage {
   readonly #stateLine = byId('state', HTMLElement);
   readonly #notice = byId('notice', HTMLElement);
   readonly #progress = byId('progress', HTMLElement);
-  #choice: Choice = defaultChoice({ autostart: true }, false);
+  #choice: Choice = defaultChoice({ autostart: true }, undefined);
   #state: Shown = { kind: 'loading', what: 'Loading…' };
+  #debian: ServedGuest | undefined;
   /** Counts the machines made, so that a late answer about an old one is not taken for the new one's. */
   #generation = 0;
   #log = '';
@@ -80,7 +81,8 @@ class Page implements TabvisorPage {
 
   /** Makes the first machine, from the link's parameters and what the server has. */
   async open(query: string): Promise<void> {
-    const debian = await debianIsServed();
+    const debian = await findDebian();
+    this.#debian = debian;
     this.#dialog.setDebian(debian);
     let params: PageParams;
     try {
@@ -111,8 +113,10 @@ class Page implements TabvisorPage {
     this.#show({ kind: 'loading', what: 'Loading…' });
     byId('guest-name', HTMLElement).textContent = describe(choice);
     try {
+      const options = toOptions(choice, this.#debian);
       const machine = await createMachine({
-        ...toOptions(choice),
+        ...options,
+        append: this.#withTerminalSize(choice, options.append ?? ''),
         onProgress: (name, loaded, total) => {
           if (generation === this.#generation) this.#showProgress(name, loaded, total);
         },
@@ -128,6 +132,12 @@ class Page implements TabvisorPage {
     } finally {
       if (generation === this.#generation) this.#progress.hidden = true;
     }
+  }
+
+  /** A serial line cannot tell Linux how big the terminal is: its first process reads that from its environment. */
+  #withTerminalSize(choice: Choice, append: string): string {
+    if (choice.guest === 'monitor') return append;
+    return `${append} TERM=xterm-256color LINES=${this.#terminal.rows} COLUMNS=${this.#terminal.cols}`;
   }
 
   #use(machine: TabvisorMachine | undefined): void {

@@ -3,6 +3,9 @@
 //! The device knows only [`NetBackend`]. Natively `user` is a whole network in one process, like QEMU's
 //! user-mode network; it needs no rights and no set-up.
 
+#[cfg(not(target_arch = "wasm32"))]
+pub mod user;
+
 use std::fmt;
 
 /// The longest Ethernet frame a backend takes or gives, without checksum: header and 1500 bytes.

@@ -95,6 +95,12 @@ export class Runner {
     this.#timer = undefined;
   }
 
+  /** Ends for good: an open message channel would keep Node alive. */
+  dispose(): void {
+    this.stop();
+    this.#turn.port1.close();
+  }
+
   /** Something happened that an idle guest should see. */
   wake(): void {
     clearTimeout(this.#timer);

@@ -2,7 +2,7 @@
 
 import { HARTS, MEMORY_MIB } from '../api';
 import { byId, icon, make, size, within, words } from './dom';
-import { LINUX_APPEND, toOptions, type Choice } from './guests';
+import { defaultAppend, toOptions, type Choice, type ServedGuest } from './guests';
 import type { GuestName } from './params';
 
 export type ImageRole = 'kernel' | 'initrd' | 'disk';
@@ -88,6 +88,8 @@ export class MachineDialog {
   readonly #own = byId('own-files', HTMLElement);
   readonly #slots: Record<ImageRole, ImageSlot>;
 
+  #debian: ServedGuest | undefined;
+
   constructor() {
     const slot = (role: ImageRole): ImageSlot =>
       new ImageSlot(within(this.#dialog, `.image[data-role=${role}]`, HTMLElement), role, () =>
@@ -112,7 +114,8 @@ export class MachineDialog {
   }
 
   /** Says whether Debian can be chosen. */
-  setDebian(served: boolean): void {
+  setDebian(served: ServedGuest | undefined): void {
+    this.#debian = served;
     const radio = within(this.#form, 'input[value=debian]', HTMLInputElement);
     radio.disabled = !served;
     if (radio.parentElement) {
@@ -159,8 +162,7 @@ export class MachineDialog {
   #guestChanged(): void {
     const guest = this.#guest;
     this.#own.hidden = guest !== 'custom';
-    if (guest === 'monitor') this.#append.value = '';
-    else if (this.#append.value === '') this.#append.value = LINUX_APPEND;
+    this.#append.value = defaultAppend(guest, this.#debian);
     this.#fail(undefined);
   }
 
@@ -183,7 +185,7 @@ export class MachineDialog {
     if (guest === 'custom' && initrd.file) choice.initrd = initrd.file;
     if (disk.file) choice.disk = disk.file;
     try {
-      toOptions(choice);
+      toOptions(choice, this.#debian);
     } catch (error) {
       this.#fail(words(error));
       return;

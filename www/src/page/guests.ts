@@ -3,11 +3,18 @@
 import type { ImageInput, MachineOptions } from '../api';
 import type { GuestName, PageParams } from './params';
 
-/** Where the page's server keeps Debian's kernel and the initramfs built around it. */
-const DEBIAN = { kernel: 'guests/debian/kernel', initrd: 'guests/debian/initrd.gz' } as const;
+/** Where the page's server keeps the Debian guest, as `tabvisor guest fetch` laid it out. */
+const DEBIAN = 'guests/debian/';
 
-/** Kernel command line for Linux guests. */
-export const LINUX_APPEND = 'console=ttyS0';
+/** Kernel command line for Linux guests of the person's own. */
+export const LINUX_APPEND = 'earlycon=sbi console=ttyS0';
+
+/** A guest the server has: addresses of its files, and its own command line. */
+export interface ServedGuest {
+  kernel: string;
+  initrd?: string;
+  append: string;
+}
 
 /** A machine as chosen in the form, by a link, or by default. */
 export interface Choice {
@@ -20,28 +27,38 @@ export interface Choice {
   harts: number;
 }
 
-/** Whether the server has the Debian guest. */
-export async function debianIsServed(): Promise<boolean> {
-  const found = await Promise.all(
-    Object.values(DEBIAN).map(async (path) => {
-      try {
-        const response = await fetch(path, { method: 'HEAD' });
-        // A server that answers every unknown path with its start page has no kernel there.
-        return response.ok && !(response.headers.get('content-type') ?? '').startsWith('text/html');
-      } catch {
-        return false;
-      }
-    }),
-  );
-  return found.every(Boolean);
+/** The Debian guest, if the server has it. */
+export async function findDebian(): Promise<ServedGuest | undefined> {
+  let manifest: unknown;
+  try {
+    const response = await fetch(`${DEBIAN}manifest.json`);
+    if (!response.ok) return undefined;
+    manifest = await response.json();
+  } catch {
+    // A server that answers every unknown path with its start page has no manifest there either.
+    return undefined;
+  }
+  if (typeof manifest !== 'object' || manifest === null) return undefined;
+  const field = (name: string): string | undefined => {
+    const value: unknown = Reflect.get(manifest, name);
+    return typeof value === 'string' && value !== '' ? value : undefined;
+  };
+  const kernel = field('kernel');
+  const initrd = field('initrd');
+  if (kernel === undefined) return undefined;
+  return {
+    kernel: DEBIAN + kernel,
+    ...(initrd !== undefined && { initrd: DEBIAN + initrd }),
+    append: field('append') ?? LINUX_APPEND,
+  };
 }
 
 /** What to run when nothing was chosen by hand. */
-export function defaultChoice(params: PageParams, debian: boolean): Choice {
+export function defaultChoice(params: PageParams, debian: ServedGuest | undefined): Choice {
   const guest = params.guest ?? (debian ? 'debian' : 'monitor');
   return {
     guest,
-    append: params.append ?? (guest === 'monitor' ? '' : LINUX_APPEND),
+    append: params.append ?? defaultAppend(guest, debian),
     memoryMiB: params.memoryMiB ?? 256,
     harts: params.harts ?? 1,
     ...(params.kernel && { kernel: params.kernel }),
@@ -49,12 +66,18 @@ export function defaultChoice(params: PageParams, debian: boolean): Choice {
   };
 }
 
+/** The command line a guest gets unless the person writes another. */
+export function defaultAppend(guest: GuestName, debian: ServedGuest | undefined): string {
+  if (guest === 'monitor') return '';
+  return guest === 'debian' && debian ? debian.append : LINUX_APPEND;
+}
+
 /** The options that build what was chosen. */
-export function toOptions(choice: Choice): MachineOptions {
+export function toOptions(choice: Choice, debian: ServedGuest | undefined): MachineOptions {
   const { guest, append, memoryMiB, harts, disk } = choice;
   const options: MachineOptions = { append, memoryMiB, harts };
-  const kernel = choice.kernel ?? (guest === 'debian' ? DEBIAN.kernel : undefined);
-  const initrd = choice.initrd ?? (guest === 'debian' ? DEBIAN.initrd : undefined);
+  const kernel = choice.kernel ?? (guest === 'debian' ? debian?.kernel : undefined);
+  const initrd = choice.initrd ?? (guest === 'debian' ? debian?.initrd : undefined);
   if (guest === 'custom' && kernel === undefined)
     throw new Error('Choose a kernel first, or pick one of the guests.');
   if (guest !== 'monitor') {

@@ -1,0 +1,108 @@
+// A person's path through the page with Debian's kernel: boot, type, share files, pause, reset, power off.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { BOOT_MS, READY, openPage, output, shell, waitForOutput, waitForState } from './helper.mjs';
+
+test('Linux boots by itself, talks, shares files and powers off', { timeout: 2 * BOOT_MS }, async (t) => {
+  const { page } = await openPage(t);
+  assert.equal(
+    await page.evaluate(() => globalThis.crossOriginIsolated),
+    false,
+    'served without COOP and COEP',
+  );
+  await waitForOutput(page, READY, BOOT_MS);
+
+  assert.equal(await shell(page, 'uname -m'), 'riscv64');
+
+  // Pasted text arrives as it is.
+  await page.evaluate(() => {
+    const data = new DataTransfer();
+    data.setData('text/plain', "echo 'pasted: \u00e4\u20ac'\n");
+    const target = document.querySelector('#terminal textarea');
+    target.dispatchEvent(
+      new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true }),
+    );
+  });
+  await waitForOutput(page, /^pasted: \u00e4\u20ac$/m);
+
+  // From the page to the guest.
+  const sent = Buffer.from(Array.from({ length: 300_000 }, (_, i) => (i * 7 + (i >> 8)) & 0xff));
+  await page.setInputFiles('#upload-input', {
+    name: 'sent.bin',
+    mimeType: 'application/octet-stream',
+    buffer: sent,
+  });
+  await page.waitForSelector('#file-list >> text=sent.bin');
+  const { createHash } = await import('node:crypto');
+  const digest = (bytes) => createHash('sha256').update(bytes).digest('hex');
+  assert.match(await shell(page, 'sha256sum /mnt/share/sent.bin'), new RegExp(`^${digest(sent)} `));
+
+  // And back.
+  await shell(page, 'mkdir -p /mnt/share/out && seq 1 50000 > /mnt/share/out/made.txt && sync');
+  await page.waitForSelector('[aria-label="Download out/made.txt"]');
+  const [download] = await Promise.all([
+    page.waitForEvent('download'),
+    page.click('[aria-label="Download out/made.txt"]'),
+  ]);
+  const expected = Array.from({ length: 50_000 }, (_, i) => `${i + 1}\n`).join('');
+  assert.equal(readFileSync(await download.path(), 'utf8'), expected);
+  await page.click('[aria-label="Remove sent.bin"]');
+  await page.waitForSelector('[aria-label="Remove sent.bin"]', { state: 'detached' });
+  assert.match(await shell(page, 'ls /mnt/share'), /^out$/);
+
+  // Time stands still while paused.
+  await page.click('#run');
+  await waitForState(page, 'Paused');
+  const before = await page.evaluate(() => window.tabvisor.machine.stats());
+  await page.waitForTimeout(1000);
+  const after = await page.evaluate(() => window.tabvisor.machine.stats());
+  assert.equal(after.instructions, before.instructions);
+  assert.equal(after.guestMs, before.guestMs);
+  await page.click('#run');
+  await waitForState(page, 'Running');
+  assert.equal(await shell(page, 'echo $((6 * 7))'), '42');
+
+  await page.focus('#terminal textarea');
+  await page.keyboard.type('poweroff -f\n');
+  await waitForState(page, 'Powered off', 60_000);
+  assert.match(await output(page), /reboot: Power down|Power off/);
+});
+
+test('Linux sees and uses four harts in the page', { timeout: 2 * BOOT_MS }, async (t) => {
+  const { page } = await openPage(t, '?guest=debian&harts=4');
+  await waitForOutput(page, READY, BOOT_MS);
+  assert.equal(await shell(page, 'nproc'), '4');
+  const interrupts = await shell(
+    page,
+    'for i in 1 2 3 4; do (seq 1 2000 | sort -n > /dev/null) & done; wait; cat /proc/interrupts',
+  );
+  assert.match(interrupts, /CPU3/);
+});
+
+test(
+  'what the guest writes to a disk is read back, and the file stays as it was',
+  { timeout: 2 * BOOT_MS },
+  async (t) => {
+    const { page } = await openPage(t, '?guest=debian&autostart=0');
+    await waitForState(page, 'Ready');
+    await page.click('#configure');
+    const disk = Buffer.alloc(8 << 20, 'tabvisor');
+    await page.setInputFiles('.image[data-role=disk] input', {
+      name: 'disk.img',
+      mimeType: '',
+      buffer: disk,
+    });
+    await page.click('#machine-start');
+    await waitForOutput(page, READY, BOOT_MS);
+    assert.match(await shell(page, 'head -c 8 /dev/vda'), /^tabvisor/);
+    const written = await shell(
+      page,
+      'seq 1 300000 > /tmp/data; dd if=/tmp/data of=/dev/vda bs=4k conv=fsync 2>/dev/null; sha256sum < /tmp/data',
+    );
+    const size = await shell(page, 'wc -c < /tmp/data');
+    const read = await shell(page, `echo 3 > /proc/sys/vm/drop_caches; head -c ${size} /dev/vda | sha256sum`);
+    assert.equal(read, written);
+  },
+);
