@@ -1,0 +1,119 @@
+// Debian's packages: installing those that tests need, and getting one without installing it.
+
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { Failure, run, step, which } from './steps.mjs';
+
+/** What the tests run, and the package each comes in. A path stands for itself, a bare name is looked up in PATH. */
+const PACKAGES = [
+  ['qemu-system-riscv64', 'qemu-system-misc'],
+  ['/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin', 'opensbi'],
+  ['qemu-riscv64-static', 'qemu-user-static'],
+  ['riscv64-unknown-elf-gcc', 'gcc-riscv64-unknown-elf'],
+  ['riscv64-linux-gnu-gcc', 'gcc-riscv64-linux-gnu'],
+  ['/usr/riscv64-linux-gnu/lib/libc.a', 'libc6-dev-riscv64-cross'],
+  ['chromium', 'chromium'],
+  ['chromedriver', 'chromium-driver'],
+  ['gcc', 'gcc'],
+  ['/usr/include/stdio.h', 'libc6-dev'],
+  ['mkfs.ext4', 'e2fsprogs'],
+];
+
+/** Installs the packages the tests need that are not here. */
+export async function installTestPackages() {
+  const has = (what) =>
+    what.startsWith('/') ? existsSync(what) : which(what) || existsSync(`/usr/sbin/${what}`);
+  const missing = PACKAGES.filter(([what]) => !has(what)).map(([, name]) => name);
+  if (missing.length === 0) return;
+  if (!which('apt-get')) {
+    throw new Failure(
+      `The tests need what these packages of Debian hold: ${missing.join(', ')}.\n` +
+        'This system has no apt-get: install their like and run npm test again.',
+    );
+  }
+  await step(`Debian packages for the tests: ${missing.join(' ')}`, async () => {
+    const install = () => asRoot('apt-get', ['install', '-y', '--no-install-recommends', ...missing]);
+    try {
+      await install();
+    } catch {
+      // The package lists may be absent or old.
+      await asRoot('apt-get', ['update']);
+      await install();
+    }
+  });
+}
+
+function asRoot(command, args) {
+  const env = { DEBIAN_FRONTEND: 'noninteractive' };
+  if (process.getuid() === 0) return run(command, args, { env });
+  if (!which('sudo')) {
+    throw new Failure(`Neither root nor sudo here. As root, run: ${command} ${args.join(' ')}`);
+  }
+  return run('sudo', ['-n', 'env', 'DEBIAN_FRONTEND=noninteractive', command, ...args]);
+}
+
+/**
+ * Downloads the version of a package that `accept` likes into `folder`, checked against the archive's signatures, and
+ * returns the file's path. Nothing of the system's apt is touched, and no root is needed.
+ */
+export async function download(name, suites, accept, folder) {
+  const state = path.join(folder, 'apt');
+  for (const sub of ['lists/partial', 'cache/archives/partial', 'state', 'empty']) {
+    mkdirSync(path.join(state, sub), { recursive: true });
+  }
+  const keyring = ['gpg', 'pgp']
+    .map((kind) => `/usr/share/keyrings/debian-archive-keyring.${kind}`)
+    .find((file) => existsSync(file));
+  if (!keyring) throw new Failure('The package debian-archive-keyring is not installed');
+  writeFileSync(
+    path.join(state, 'private.sources'),
+    `Types: deb\nURIs: ${await mirror()}\nSuites: ${suites.join(' ')}\nComponents: main\nSigned-By: ${keyring}\n`,
+  );
+  writeFileSync(path.join(state, 'status'), '');
+  // Proxies and the like come from the machine, the rest of its settings do not.
+  const settings = await run('apt-config', ['dump'], { stdout: true });
+  const acquire = settings.split('\n').filter((line) => /^Acquire::(?!IndexTargets)/.test(line));
+  const config = [
+    ...acquire,
+    'APT::Sandbox::User "root";',
+    'Acquire::Languages "none";',
+    `Dir::Etc::sourcelist "${state}/private.sources";`,
+    'Dir::Etc::sourceparts "/dev/null";',
+    `Dir::Etc::parts "${state}/empty";`,
+    'Dir::Etc::main "/dev/null";',
+    'Dir::Etc::preferences "/dev/null";',
+    `Dir::Etc::preferencesparts "${state}/empty";`,
+    `Dir::State "${state}/state";`,
+    `Dir::State::lists "${state}/lists";`,
+    `Dir::State::status "${state}/status";`,
+    `Dir::Cache "${state}/cache";`,
+  ];
+  writeFileSync(path.join(state, 'apt.conf'), config.join('\n') + '\n');
+  const options = {
+    cwd: folder,
+    env: { APT_CONFIG: path.join(state, 'apt.conf'), LC_ALL: 'C' },
+    stdout: true,
+  };
+  await run('apt-get', ['-qq', 'update'], options);
+  const versions = (await run('apt-cache', ['madison', name], options))
+    .split('\n')
+    .map((line) => line.split('|')[1]?.trim())
+    .filter(Boolean);
+  const version = versions.find(accept);
+  if (!version)
+    throw new Failure(`Debian's ${suites.join(', ')} have no fitting ${name}: ${versions.join(', ')}`);
+  await run('apt-get', ['-qq', 'download', `${name}=${version}`], options);
+  const file = readdirSync(folder).find((entry) => entry.startsWith(`${name}_`) && entry.endsWith('.deb'));
+  if (!file) throw new Failure(`apt-get download ${name}=${version} left no file`);
+  return path.join(folder, file);
+}
+
+/** The address of Debian's main archive: from the environment, else out of this machine's apt sources. */
+async function mirror() {
+  if (process.env.TABVISOR_DEBIAN_MIRROR) return process.env.TABVISOR_DEBIAN_MIRROR;
+  const listing = await run('apt-get', ['--print-uris', 'update'], { stdout: true, env: { LC_ALL: 'C' } });
+  const found = listing.match(/^'([^']*\/debian)\/dists\//m);
+  if (!found)
+    throw new Failure("This machine's apt sources do not name Debian's archive: set TABVISOR_DEBIAN_MIRROR");
+  return found[1];
+}

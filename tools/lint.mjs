@@ -1,0 +1,40 @@
+// Formatting and lints of everything; warnings are errors. `npm run lint -- --fix` puts the layout right first.
+
+import path from 'node:path';
+import { isMain, main, root, run, step } from './lib/steps.mjs';
+
+/** Runs a program of a Node package. */
+const node = (program, ...flags) =>
+  run(process.execPath, [path.join(root, 'node_modules', program), ...flags]);
+
+/** Everything the layout tool sees; what it leaves out is in .prettierignore. */
+const LAYOUT = ['.', '--log-level', 'warn'];
+
+/** The lints, each a name and a function that fails when the lint does. */
+export const LINTS = [
+  ['rustfmt', () => run('cargo', ['fmt', '--all', '--check'])],
+  [
+    'clippy',
+    () => run('cargo', ['clippy', '--locked', '--workspace', '--all-targets', '--', '-D', 'warnings']),
+  ],
+  [
+    'clippy for the web',
+    () =>
+      run('cargo', [
+        ...['clippy', '--locked', '--lib', '--target', 'wasm32-unknown-unknown', '--', '-D', 'warnings'],
+      ]),
+  ],
+  ['prettier', () => node('prettier/bin/prettier.cjs', '--check', ...LAYOUT)],
+  ['eslint', () => node('eslint/bin/eslint.js', '--max-warnings', '0', '.')],
+  ['tsc', () => node('typescript/bin/tsc', '--noEmit', '-p', '.')],
+];
+
+if (isMain(import.meta.url)) {
+  await main(async () => {
+    if (process.argv.includes('--fix')) {
+      await run('cargo', ['fmt', '--all']);
+      await node('prettier/bin/prettier.cjs', '--write', ...LAYOUT);
+    }
+    for (const [name, work] of LINTS) await step(name, work);
+  });
+}

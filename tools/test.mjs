@@ -1,0 +1,113 @@
+// npm test: sets up, then runs every check and test there is. Goes on after a failure, tells all failures at the end,
+// and ends with a line that counts.
+//
+//   npm test                    all
+//   npm test -- cargo page      only the steps whose names contain one of these words
+
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { buildPage, buildWasm } from './build.mjs';
+import { LINTS } from './lint.mjs';
+import { Failure, build, main, root, run, since, step, which } from './lib/steps.mjs';
+import { bindgen, setup, tabvisor } from './setup.mjs';
+import { countCargo, countTap } from './lib/counts.mjs';
+
+const logs = path.join(build, 'logs');
+const webTarget = 'wasm32-unknown-unknown';
+
+/** Runs the wasm-bindgen tests; `env` chooses where. */
+function wasmTests(log, env) {
+  return run('cargo', ['test', '--locked', '--target', webTarget, '--test', 'wasm'], {
+    log,
+    env: {
+      CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER: path.join(bindgen, 'wasm-bindgen-test-runner'),
+      WASM_BINDGEN_TEST_TIMEOUT: '300',
+      ...env,
+    },
+  });
+}
+
+/** Runs Node's tests in a folder, one file at a time: they measure and they start browsers. */
+function nodeTests(log, folder) {
+  const files = readdirSync(path.join(root, folder), { recursive: true })
+    .filter((name) => name.endsWith('.test.mjs'))
+    .map((name) => path.join(folder, name))
+    .sort();
+  if (files.length === 0) throw new Failure(`${folder} has no tests`);
+  const flags = ['--test', '--test-reporter=tap', '--test-concurrency=1', '--test-timeout=900000'];
+  return run(process.execPath, [...flags, ...files], { log, env: { TABVISOR: tabvisor } });
+}
+
+/** What is run, in order: a name, a function, and how to count what it printed; without one the step counts as one. */
+const STEPS = [
+  ...LINTS,
+  [
+    'cargo',
+    (log) => run('cargo', ['test', '--locked', '--workspace', '--no-fail-fast'], { log }),
+    countCargo,
+  ],
+  ['wasm in Node', (log) => wasmTests(log, { WASM_BINDGEN_USE_NODE_EXPERIMENTAL: '1' }), countCargo],
+  [
+    'wasm in Chromium',
+    (log) =>
+      wasmTests(log, {
+        CHROMEDRIVER: which('chromedriver'),
+        WASM_BINDGEN_USE_BROWSER: '1',
+      }),
+    countCargo,
+  ],
+  [
+    'build of the page',
+    async () => {
+      await buildWasm();
+      await buildPage();
+    },
+  ],
+  ['tools', (log) => nodeTests(log, 'tests/tools'), countTap],
+  ['page', (log) => nodeTests(log, 'tests/browser'), countTap],
+];
+
+await main(async () => {
+  const start = Date.now();
+  const words = process.argv.slice(2);
+  const steps = STEPS.filter(([name]) => words.length === 0 || words.some((word) => name.includes(word)));
+  if (steps.length === 0)
+    throw new Failure(`no step is called ${words.join(' or ')}: ${STEPS.map(([name]) => name).join(', ')}`);
+  await setup({ test: true });
+  mkdirSync(logs, { recursive: true });
+
+  const results = [];
+  for (const [name, work, count] of steps) results.push(await attempt(name, work, count));
+
+  console.log(`\n${since(start)} in all`);
+  const failures = results.filter((result) => result.failed > 0);
+  for (const { name, message } of failures) console.log(`\n--- ${name} ---\n${message}`);
+  console.log('');
+  for (const { name, passed, failed } of results) console.log(`${name}: ${passed} passed, ${failed} failed`);
+  const sum = (key) => results.reduce((total, result) => total + result[key], 0);
+  console.log(`${sum('passed')} passed, ${sum('failed')} failed`);
+  if (failures.length > 0) process.exitCode = 1;
+});
+
+/** Runs a step. It has failed if its program says so, or if it ran no test where it should have. */
+async function attempt(name, work, count) {
+  const log = path.join(logs, `${name.replaceAll(' ', '-')}.log`);
+  let output;
+  let message = '';
+  try {
+    output = (await step(name, () => work(log))) ?? '';
+  } catch (error) {
+    output = error.output ?? '';
+    message = error instanceof Failure ? error.message : (error.stack ?? String(error));
+  }
+  if (!count) return { name, message, passed: message ? 0 : 1, failed: message ? 1 : 0 };
+  const { passed, failed } = count(output);
+  if (message) {
+    const where = existsSync(log) ? `\n(all of it: ${path.relative(root, log)})` : '';
+    // A build that fails runs no test: still a failure.
+    return { name, message: message + where, passed, failed: Math.max(failed, 1) };
+  }
+  if (failed > 0) return { name, message: 'tests failed', passed, failed };
+  if (passed === 0) return { name, message: 'no test ran', passed, failed: 1 };
+  return { name, message, passed, failed };
+}
