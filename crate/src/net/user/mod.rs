@@ -14,7 +14,7 @@
 //!
 //! Everything is bounded: connections, flows, buffers, queues. Past a bound the guest sees refused connections and
 //! lost packets, as on any network. What it does not do: IPv6, reassembly of fragments sent by the guest, ping beyond
-//! the gateway, connections from the host to the guest.
+//! the gateway.
 
 mod arp;
 mod dhcp;
@@ -66,6 +66,15 @@ impl NetPolicy {
     }
 }
 
+/// A port of the host whose connections lead to the guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forward {
+    /// Where the host listens; port 0 is any free one.
+    pub host: SocketAddr,
+    /// The guest's port, at [`GUEST`].
+    pub guest_port: u16,
+}
+
 /// What a [`UserNetwork`] is to be.
 #[derive(Debug, Clone)]
 pub struct UserConfig {
@@ -75,6 +84,8 @@ pub struct UserConfig {
     pub policy: NetPolicy,
     /// Where DNS queries go: tried in turn. With none, queries are answered "server failure".
     pub resolvers: Vec<SocketAddr>,
+    /// Ports of the host that lead to the guest.
+    pub forwards: Vec<Forward>,
     /// Seed of TCP's initial sequence numbers: should be hard to guess.
     pub seed: u64,
 }
@@ -86,6 +97,7 @@ impl UserConfig {
             mac: [0x52, 0x54, 0x00, 0x12, 0x34, 0x56],
             policy: NetPolicy::default(),
             resolvers: host::resolvers(),
+            forwards: Vec::new(),
             seed: host::random_seed(),
         }
     }
@@ -120,6 +132,9 @@ pub enum NetError {
     /// The pair of sockets that wakes the network's thread could not be made.
     #[error("the user-mode network cannot make its wake-up socket: {0}; are too many files open?")]
     Wake(std::io::Error),
+    /// A port to be forwarded to the guest cannot be listened on.
+    #[error("the host cannot listen on {0} for the guest: {1}; choose another port")]
+    Forward(SocketAddr, std::io::Error),
     /// The thread could not be started.
     #[error("the user-mode network cannot start its thread: {0}")]
     Thread(std::io::Error),

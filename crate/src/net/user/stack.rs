@@ -1,6 +1,6 @@
 //! The network as a plain struct: frames, readiness of host sockets and the time go in, frames come out.
 
-use std::net::SocketAddrV4;
+use std::net::{SocketAddrV4, TcpListener};
 use std::os::fd::BorrowedFd;
 
 use rustix::event::PollFlags;
@@ -18,7 +18,7 @@ use crate::net::MAX_FRAME;
 /// Says which of the host's sockets is meant.
 #[derive(Debug, Clone, Copy)]
 pub enum Token {
-    Tcp(tcp::Key),
+    Tcp(tcp::Token),
     Udp(udp::Key),
 }
 
@@ -42,6 +42,11 @@ impl Stack {
             tcp,
             udp,
         }
+    }
+
+    /// Has those who connect to `socket`, which must be non-blocking, connected to the guest's `guest_port`.
+    pub fn listen(&mut self, socket: TcpListener, guest_port: u16) {
+        self.tcp.listen(socket, guest_port);
     }
 
     /// Takes a frame of the guest. Never fails: what is malformed is counted and forgotten.

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -52,6 +53,7 @@ pub struct UserNetwork {
     shared: Arc<Mutex<Shared>>,
     wake: UnixStream,
     thread: Option<JoinHandle<()>>,
+    forwards: Vec<SocketAddr>,
 }
 
 impl fmt::Debug for UserNetwork {
@@ -69,8 +71,20 @@ impl UserNetwork {
         let shared = Arc::new(Mutex::new(Shared::default()));
         let mac = config.mac;
         let start = HostInstant::now();
+        let mut forwards = Vec::new();
+        let mut listeners = Vec::new();
+        for forward in &config.forwards {
+            let (listener, address) =
+                listen(forward.host).map_err(|error| NetError::Forward(forward.host, error))?;
+            forwards.push(address);
+            listeners.push((listener, forward.guest_port));
+        }
+        let mut stack = Stack::new(config, Instant::ZERO);
+        listeners
+            .into_iter()
+            .for_each(|(listener, port)| stack.listen(listener, port));
         let runner = Runner {
-            stack: Stack::new(config, Instant::ZERO),
+            stack,
             shared: Arc::clone(&shared),
             woken,
             waker,
@@ -85,7 +99,13 @@ impl UserNetwork {
             shared,
             wake,
             thread: Some(thread),
+            forwards,
         })
+    }
+
+    /// Where the host listens for the guest, in the order of the configuration.
+    pub fn forwards(&self) -> &[SocketAddr] {
+        &self.forwards
     }
 
     /// What the network has done so far.
@@ -156,6 +176,14 @@ impl Drop for UserNetwork {
             log::error!("the user-mode network's thread panicked");
         }
     }
+}
+
+/// A non-blocking listening socket, and where it really listens.
+fn listen(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
 }
 
 /// What the thread owns.

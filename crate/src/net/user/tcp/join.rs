@@ -8,7 +8,7 @@
 //! Neither side is read while the other does not take what was read: a slow reader slows its writer.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddrV4, TcpStream};
 
 use rustix::event::PollFlags;
 use smoltcp::iface::{Interface, PollResult, SocketHandle, SocketSet};
@@ -37,6 +37,15 @@ pub enum Progress {
     Closed,
 }
 
+fn new_socket() -> Socket<'static> {
+    let buffer = || SocketBuffer::new(vec![0; BUFFER]);
+    let mut socket = Socket::new(buffer(), buffer());
+    socket.set_nagle_enabled(false); // the host's side has gathered what there is
+    socket.set_keep_alive(Some(KEEP_ALIVE));
+    socket.set_timeout(Some(TIMEOUT));
+    socket
+}
+
 #[derive(Debug)]
 pub struct Join {
     /// Holds only the socket of this connection.
@@ -55,27 +64,34 @@ impl Join {
     pub fn new(interface: &mut Interface, link: &mut Link<'_>, now: Instant) -> Option<Self> {
         let packet = Ipv4Packet::new_checked(link.packet?).ok()?;
         let port = TcpPacket::new_checked(packet.payload()).ok()?.dst_port();
-        let buffer = || SocketBuffer::new(vec![0; BUFFER]);
-        let mut socket = Socket::new(buffer(), buffer());
-        socket.set_nagle_enabled(false); // the host's side has gathered what there is
-        socket.set_keep_alive(Some(KEEP_ALIVE));
-        socket.set_timeout(Some(TIMEOUT));
+        let mut socket = new_socket();
         let local = IpListenEndpoint {
             addr: Some(packet.dst_addr().into()),
             port,
         };
         socket.listen(local).ok()?;
+        let mut join = Self::with(socket);
+        join.input(interface, link, now);
+        (join.state() == State::SynReceived).then_some(join)
+    }
+
+    /// Begins a connection from `from` to the guest's `to`.
+    pub fn connect(interface: &mut Interface, from: SocketAddrV4, to: SocketAddrV4) -> Option<Self> {
+        let mut socket = new_socket();
+        socket.connect(interface.context(), to, from).ok()?;
+        Some(Self::with(socket))
+    }
+
+    fn with(socket: Socket<'static>) -> Self {
         let mut sockets = SocketSet::new(Vec::with_capacity(1));
         let handle = sockets.add(socket);
-        let mut join = Self {
+        Self {
             sockets,
             handle,
             host_ended: false,
             guest_ended: false,
             host_told: false,
-        };
-        join.input(interface, link, now);
-        (join.state() == State::SynReceived).then_some(join)
+        }
     }
 
     fn state(&self) -> State {

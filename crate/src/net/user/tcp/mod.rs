@@ -4,11 +4,12 @@
 //! guest sees a refused connection refused. From then on [`Join`] carries the bytes. Each connection has a smoltcp
 //! socket set of its own, so a packet costs the same however many there are.
 
+mod forward;
 mod join;
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{SocketAddrV4, TcpStream};
+use std::net::{SocketAddrV4, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::event::PollFlags;
@@ -21,11 +22,14 @@ use smoltcp::wire::{
 };
 
 use super::outbox::{Link, Outbox};
-use super::{GATEWAY, UserConfig, host, icmp};
+use super::{GATEWAY, GUEST, UserConfig, host, icmp};
+use forward::Listener;
 use join::{Join, Progress};
 
 /// Connections at a time, those being opened or closed included. A file descriptor and 128 KiB each.
 const MAX_CONNECTIONS: usize = 512;
+/// The first of the ports from which the gateway connects to the guest; all above are too.
+const FIRST_PORT: u16 = 49152;
 
 /// What tells one connection from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,10 +38,21 @@ pub struct Key {
     remote: SocketAddrV4,
 }
 
+/// Says which of the host's sockets is meant.
+#[derive(Debug, Clone, Copy)]
+pub enum Token {
+    Connection(Key),
+    /// By its place in the order of [`Connections::listen`].
+    Listener(usize),
+}
+
 /// Every TCP connection of the guest.
 pub struct Connections {
     interface: Interface,
     open: HashMap<Key, Connection>,
+    listeners: Vec<Listener>,
+    /// The gateway's port for the next connection to the guest.
+    next_port: u16,
 }
 
 impl std::fmt::Debug for Connections {
@@ -80,7 +95,14 @@ impl Connections {
         Self {
             interface,
             open: HashMap::new(),
+            listeners: Vec::new(),
+            next_port: FIRST_PORT,
         }
+    }
+
+    /// Has those who connect to `socket`, which must be non-blocking, connected to the guest's `guest_port`.
+    pub fn listen(&mut self, socket: TcpListener, guest_port: u16) {
+        self.listeners.push(Listener::new(socket, guest_port));
     }
 
     /// How many connections there are.
@@ -174,23 +196,76 @@ impl Connections {
     }
 
     /// The host's sockets and what to wait for on them.
-    pub fn interests(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags, Key)> {
+    pub fn interests(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags, Token)> {
+        let listeners = self.listeners.iter().enumerate();
+        let listeners = listeners
+            .filter_map(|(i, listener)| Some((listener.interest()?, PollFlags::IN, Token::Listener(i))));
         // A socket nothing is wanted of is left out: its errors would be reported again and again.
-        self.open
+        let connections = self
+            .open
             .iter()
-            .filter(|(_, connection)| !connection.wants.is_empty())
-            .map(|(key, connection)| (connection.host.as_fd(), connection.wants, *key))
+            .filter(|(_, connection)| !connection.wants.is_empty());
+        connections
+            .map(|(key, connection)| (connection.host.as_fd(), connection.wants, Token::Connection(*key)))
+            .chain(listeners)
     }
 
     /// Notes that what was wanted of a socket can be had.
-    pub fn ready(&mut self, key: Key) {
-        if let Some(connection) = self.open.get_mut(&key) {
-            connection.ready = true;
+    pub fn ready(&mut self, token: Token) {
+        match token {
+            Token::Connection(key) => {
+                if let Some(connection) = self.open.get_mut(&key) {
+                    connection.ready = true;
+                }
+            }
+            Token::Listener(index) => {
+                if let Some(listener) = self.listeners.get_mut(index) {
+                    listener.ready();
+                }
+            }
         }
+    }
+
+    /// Begins connections to the guest for those who have connected to the host's listeners.
+    fn accept(&mut self, now: Instant) {
+        for index in 0..self.listeners.len() {
+            let to = SocketAddrV4::new(GUEST, self.listeners[index].guest_port());
+            for host in self.listeners[index].accept(now) {
+                self.open_to_guest(host, to);
+            }
+        }
+    }
+
+    /// Begins a connection of `host` to the guest's `to`; past the limit `host` is closed.
+    fn open_to_guest(&mut self, host: TcpStream, to: SocketAddrV4) {
+        if !self.make_room() {
+            return host::reset(host);
+        }
+        // There are more ports than there can be connections, so one is free.
+        let key = loop {
+            let remote = SocketAddrV4::new(GATEWAY, self.next_port);
+            self.next_port = self.next_port.checked_add(1).unwrap_or(FIRST_PORT);
+            let key = Key { guest: to, remote };
+            if !self.open.contains_key(&key) {
+                break key;
+            }
+        };
+        let Some(join) = Join::connect(&mut self.interface, key.remote, key.guest) else {
+            return host::reset(host);
+        };
+        let connection = Connection {
+            host,
+            stage: Stage::Joined(Box::new(join)),
+            ready: true,
+            wants: PollFlags::empty(),
+            deadline: None,
+        };
+        self.open.insert(key, connection);
     }
 
     /// Carries everything that can be carried.
     pub fn poll(&mut self, out: &mut Outbox, now: Instant) {
+        self.accept(now);
         let interface = &mut self.interface;
         let finished: Vec<Key> = self
             .open
@@ -207,10 +282,9 @@ impl Connections {
 
     /// When [`Self::poll`] must be called though nothing happens.
     pub fn deadline(&self) -> Option<Instant> {
-        self.open
-            .values()
-            .filter_map(|connection| connection.deadline)
-            .min()
+        let listeners = self.listeners.iter().filter_map(Listener::deadline);
+        let connections = self.open.values().filter_map(|connection| connection.deadline);
+        connections.chain(listeners).min()
     }
 }
 

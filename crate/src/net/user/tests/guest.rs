@@ -22,6 +22,7 @@ pub fn config() -> UserConfig {
         mac: [0x52, 0x54, 0, 0x12, 0x34, 0x56],
         policy: NetPolicy { loopback_only: true },
         resolvers: Vec::new(),
+        forwards: Vec::new(),
         seed: 1,
     }
 }

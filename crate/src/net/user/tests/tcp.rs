@@ -7,9 +7,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use smoltcp::iface::SocketHandle;
-use smoltcp::socket::tcp::State;
+use smoltcp::socket::tcp::{Socket, SocketBuffer, State};
 
 use super::guest::{Guest, config};
+use crate::net::user::{Forward, UserConfig};
 
 const MEGABYTES: usize = 8 << 20;
 
@@ -71,14 +72,7 @@ fn a_download_arrives_whole_and_fast() {
         bytes.len() as f64 / 1e6 / start.elapsed().as_secs_f64()
     );
     assert!(bytes == pattern(MEGABYTES));
-    guest.tcp(handle).close();
-    guest.until("the end", |guest| {
-        (guest.tcp(handle).state() == State::Closed).then_some(())
-    });
     server.join().unwrap();
-    guest.until("the connection to be forgotten", |guest| {
-        (guest.network.stats().tcp_connections == 0).then_some(())
-    });
 }
 
 #[test]
@@ -107,6 +101,9 @@ fn an_upload_arrives_whole_and_its_end_too() {
         MEGABYTES as f64 / 1e6 / start.elapsed().as_secs_f64()
     );
     assert_eq!(answer, b"got it");
+    guest.until("the connection to be forgotten", |guest| {
+        (guest.network.stats().tcp_connections == 0).then_some(())
+    });
     assert!(server.join().unwrap() == pattern(MEGABYTES));
 }
 
@@ -293,4 +290,44 @@ fn an_idle_network_uses_no_processor() {
     assert!(guest.network.turns() - before <= 1);
     drop(guest);
     assert_eq!(server.join().unwrap(), 0);
+}
+
+#[test]
+fn the_host_reaches_the_guest_through_a_forwarded_port() {
+    let forwards = vec![
+        Forward {
+            host: (Ipv4Addr::LOCALHOST, 0).into(),
+            guest_port: 80,
+        };
+        2
+    ];
+    let mut guest = Guest::new(UserConfig { forwards, ..config() });
+    let address = guest.network.forwards()[1];
+    // Before the guest listens it refuses.
+    let client = thread::spawn(move || {
+        TcpStream::connect(address)
+            .unwrap()
+            .read(&mut [0; 1])
+            .map_err(|e| e.kind())
+    });
+    guest.until("a refusal", |_| client.is_finished().then_some(()));
+    assert_eq!(client.join().unwrap(), Err(ErrorKind::ConnectionReset));
+
+    let buffer = || SocketBuffer::new(vec![0; 4096]);
+    let mut socket = Socket::new(buffer(), buffer());
+    socket.listen(80).unwrap();
+    let handle = guest.sockets.add(socket);
+    let client = thread::spawn(move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(&pattern(100_000)).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    });
+    guest.until("a connection", |guest| guest.tcp(handle).may_recv().then_some(()));
+    assert!(download(&mut guest, handle) == pattern(100_000));
+    upload(&mut guest, handle, b"welcome");
+    guest.until("the end", |_| client.is_finished().then_some(()));
+    assert_eq!(client.join().unwrap(), "welcome");
 }
