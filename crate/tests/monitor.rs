@@ -1,0 +1,167 @@
+//! The embedded guest on our own machine: its self-test judges traps, paging and timers from inside, and its benchmark
+//! kernels must give the checksums that they give natively.
+
+use tabvisor::machine::{Clock, Exit, Image, Machine, MachineConfig};
+
+const MONITOR: &[u8] = include_bytes!("../../tests/guests/monitor/monitor.elf");
+const CHECKSUMS: &str = include_str!("../../tests/bench/checksums.json");
+
+/// Instructions after which a guest that says nothing is taken to hang.
+const PATIENCE: u64 = 4_000_000_000;
+const PROMPT: &str = "monitor> ";
+
+struct Console {
+    machine: Machine,
+    text: String,
+}
+
+impl Console {
+    fn start(harts: usize, append: &str) -> Console {
+        let machine = Machine::new(MachineConfig {
+            memory_bytes: 128 << 20,
+            harts,
+            bios: None,
+            kernel: Some(Image {
+                name: "monitor.elf".into(),
+                bytes: MONITOR.to_vec(),
+            }),
+            initrd: None,
+            append: append.into(),
+            disks: Vec::new(),
+            net: None,
+            entropy: Box::new(|bytes| bytes.fill(7)),
+            clock: Clock::Virtual {
+                ns_per_instruction: 10,
+            },
+            epoch_ns: 0,
+        })
+        .expect("the monitor's machine is sound");
+        Console {
+            machine,
+            text: String::new(),
+        }
+    }
+
+    /// Runs until the console has said `text`, and returns the output up to and with it.
+    fn wait_for(&mut self, text: &str) -> String {
+        let mut left = PATIENCE;
+        loop {
+            self.text += &String::from_utf8_lossy(&self.machine.take_console_output());
+            if let Some(at) = self.text.find(text) {
+                let rest = self.text.split_off(at + text.len());
+                return std::mem::replace(&mut self.text, rest);
+            }
+            let step = 1_000_000;
+            let exit = self.machine.run(step);
+            left = left.saturating_sub(step);
+            assert!(
+                left > 0 && matches!(exit, Exit::Budget | Exit::Idle { .. }),
+                "no {text:?} on the console, {exit:?}; it said:\n{}",
+                self.text
+            );
+        }
+    }
+
+    /// Types a command and returns what it printed.
+    fn command(&mut self, command: &str) -> String {
+        self.machine.console_input(format!("{command}\r").as_bytes());
+        self.wait_for("\r\n");
+        let output = self.wait_for(PROMPT);
+        output[..output.len() - PROMPT.len()].replace('\r', "")
+    }
+}
+
+#[test]
+fn the_self_test_passes() {
+    for harts in [1, 4] {
+        let mut console = Console::start(harts, "");
+        console.wait_for("TABVISOR MONITOR READY");
+        console.wait_for(PROMPT);
+        let output = console.command("selftest");
+        assert!(output.contains("SELFTEST OK"), "{output}");
+    }
+}
+
+#[test]
+fn harts_are_started_and_stopped() {
+    let mut console = Console::start(8, "");
+    console.wait_for(PROMPT);
+    let output = console.command("harts");
+    assert!(
+        output.contains("HARTS 7 started, total 700000, as expected"),
+        "{output}"
+    );
+}
+
+#[test]
+fn memory_can_be_seen_and_changed() {
+    let mut console = Console::start(1, "");
+    console.wait_for(PROMPT);
+    assert_eq!(console.command("poke h 0x86000000 0x1234 0xabcd"), "");
+    assert_eq!(
+        console.command("peek w 0x86000000"),
+        "0000000086000000: abcd1234\n"
+    );
+    assert!(
+        console
+            .command("peek b 0x8000000")
+            .starts_with("trap: load access fault (cause 5), value 0x8000000")
+    );
+}
+
+#[test]
+fn lines_can_be_edited_and_commands_ended() {
+    let mut console = Console::start(1, "");
+    console.wait_for(PROMPT);
+    assert!(
+        console
+            .command("nonsense\x15hexx\x7f\x7f\x7felp")
+            .contains("peek b|h|w|d")
+    );
+    console.machine.console_input(b"bench fib fib\r");
+    console.wait_for("\r\n");
+    console.machine.run(5_000_000);
+    console.machine.console_input(b"\x03");
+    assert!(console.wait_for(PROMPT).contains("^C"));
+}
+
+#[test]
+fn an_idle_monitor_waits_for_input() {
+    let mut console = Console::start(1, "");
+    console.wait_for(PROMPT);
+    for _ in 0..3 {
+        let exit = console.machine.run(10_000_000);
+        assert!(matches!(exit, Exit::Idle { until_ns: None }), "{exit:?}");
+    }
+}
+
+#[test]
+fn it_switches_off_and_starts_again() {
+    for (command, wanted) in [("poweroff", Exit::PowerOff), ("reboot", Exit::Reset)] {
+        let mut console = Console::start(1, &format!("run={command}"));
+        let exit = (0..100)
+            .map(|_| console.machine.run(1_000_000))
+            .find(|exit| *exit != Exit::Budget);
+        assert_eq!(exit, Some(wanted));
+    }
+    let mut console = Console::start(1, "run=poweroff fail");
+    let exit = (0..100)
+        .map(|_| console.machine.run(1_000_000))
+        .find(|exit| *exit != Exit::Budget);
+    assert!(matches!(exit, Some(Exit::Failed { .. })), "{exit:?}");
+}
+
+/// One kernel of integers and memory, one of floating point; `npm run bench` runs them all.
+#[test]
+fn kernels_compute_what_they_compute_natively() {
+    let mut console = Console::start(1, "");
+    console.wait_for(PROMPT);
+    for kernel in ["sort", "matmul"] {
+        let output = console.command(&format!("bench {kernel}"));
+        let checksum = output.split_whitespace().last().unwrap_or_default();
+        assert!(
+            CHECKSUMS.contains(&format!("\"{kernel}\": \"{checksum}\"")),
+            "{output}"
+        );
+    }
+}
