@@ -60,6 +60,8 @@ pub fn prepare(hart: &mut Hart) {
     csr.medeleg = 0xb1ff;
     csr.mideleg = irq::SUPERVISOR;
     csr.mcounteren = u64::from(u32::MAX);
+    // Linux reads the time from user mode and relies on firmware to have allowed it.
+    csr.scounteren = 7;
     csr.menvcfg = envcfg::MACHINE & !envcfg::FIOM;
     csr.stimecmp = u64::MAX;
     csr.pmp.open();
