@@ -101,6 +101,8 @@ class Process extends Guest {
     const started = now();
     const [command, ...words] = this.command_line(guest);
     this.child = spawn(command, words, { stdio: ['pipe', 'pipe', 'pipe'] });
+    // However the runner ends, its guests end with it.
+    process.once('exit', () => this.child.kill('SIGKILL'));
     this.console = new Console((text) => this.child.stdin.write(text));
     for (const stream of [this.child.stdout, this.child.stderr]) {
       stream.setEncoding('utf8').on('data', (text) => this.console.feed(text));

@@ -140,6 +140,8 @@ async function main() {
   }
 }
 
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130));
+
 main().catch((error) => {
   console.error(`bench: ${error.message}`);
   if (error instanceof UsageError) console.error(usage);
