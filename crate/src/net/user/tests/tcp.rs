@@ -331,3 +331,36 @@ fn the_host_reaches_the_guest_through_a_forwarded_port() {
     guest.until("the end", |_| client.is_finished().then_some(()));
     assert_eq!(client.join().unwrap(), "welcome");
 }
+
+#[test]
+fn a_guest_that_stops_taking_frames_holds_its_servers_up_and_loses_nothing() {
+    // Together their windows are more than the queue of frames for the guest holds.
+    const MANY: usize = 60;
+    const EACH: usize = 300_000;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = thread::spawn(move || {
+        let streams: Vec<_> = (0..MANY).map(|_| listener.accept().unwrap().0).collect();
+        let writers = streams
+            .into_iter()
+            .map(|mut stream| thread::spawn(move || stream.write_all(&pattern(EACH)).unwrap()));
+        writers
+            .collect::<Vec<_>>()
+            .into_iter()
+            .for_each(|writer| writer.join().unwrap());
+    });
+    let mut guest = Guest::new(config());
+    let handles: Vec<_> = (0..MANY).map(|_| guest.connect(address)).collect();
+    guest.until("all connections", |guest| {
+        handles.iter().all(|&h| guest.tcp(h).may_send()).then_some(())
+    });
+    thread::sleep(Duration::from_millis(300));
+    let before = guest.network.turns();
+    thread::sleep(Duration::from_millis(300));
+    // Retransmission timers may run, but nothing spins.
+    assert!(guest.network.turns() - before < 300);
+    for &handle in &handles {
+        assert!(download(&mut guest, handle) == pattern(EACH));
+    }
+    server.join().unwrap();
+}
