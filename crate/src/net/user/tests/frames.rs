@@ -18,7 +18,7 @@ use crate::net::user::{DNS, GATEWAY, GATEWAY_MAC, GUEST};
 
 const MAC: EthernetAddress = EthernetAddress([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
 
-fn stack() -> Stack {
+pub fn stack() -> Stack {
     Stack::new(config(), Instant::ZERO)
 }
 
@@ -42,7 +42,7 @@ fn ethernet(protocol: EthernetProtocol, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn ipv4(dst: Ipv4Addr, protocol: IpProtocol, payload: &[u8]) -> Vec<u8> {
+pub fn ipv4(dst: Ipv4Addr, protocol: IpProtocol, payload: &[u8]) -> Vec<u8> {
     let repr = Ipv4Repr {
         src_addr: GUEST,
         dst_addr: dst,
@@ -142,7 +142,7 @@ fn dhcp(kind: DhcpMessageType, wanted: Ipv4Addr) -> Vec<u8> {
 }
 
 /// The IPv4 payload of a frame for the guest.
-fn payload(frame: &[u8]) -> &[u8] {
+pub fn payload(frame: &[u8]) -> &[u8] {
     Ipv4Packet::new_checked(EthernetFrame::new_checked(frame).unwrap().payload())
         .unwrap()
         .payload()
