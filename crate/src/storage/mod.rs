@@ -7,6 +7,7 @@
 mod browser;
 #[cfg(not(target_arch = "wasm32"))]
 mod file;
+pub mod fs;
 mod memory;
 mod overlay;
 mod sparse;

@@ -4,6 +4,7 @@ mod driver;
 
 mod blk;
 mod console;
+mod p9;
 mod queue;
 mod rng;
 mod transport;

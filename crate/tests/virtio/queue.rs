@@ -78,7 +78,7 @@ fn malformed_indirect_tables_need_a_reset() {
     });
     for len in [0, 1, 15, 17, u32::MAX] {
         refused("length of table", 0, |d| {
-            d.descriptor(0, 0, table, len, INDIRECT, 0)
+            d.descriptor(0, 0, table, len, INDIRECT, 0);
         });
     }
     refused("table outside RAM", 0, |d| {

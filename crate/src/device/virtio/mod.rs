@@ -7,6 +7,7 @@
 pub mod blk;
 pub mod console;
 pub mod mmio;
+pub mod p9;
 pub mod queue;
 pub mod rng;
 
@@ -16,6 +17,7 @@ use std::fmt;
 pub use blk::Blk;
 pub use console::Console;
 pub use mmio::VirtioMmio;
+pub use p9::P9;
 pub use queue::{Chain, Queue, QueueError, Reader, Writer};
 pub use rng::Rng;
 
