@@ -1,20 +1,104 @@
 //! What can be typed.
 
-use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// A virtual machine for real 64-bit operating systems.
 #[derive(Debug, Parser)]
 #[command(name = "tabvisor", version)]
-pub struct Args {
+pub struct Arguments {
     #[command(subcommand)]
     pub command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Boot a guest in this terminal; Ctrl-A X leaves it
+    Run(Box<RunArguments>),
     /// Guests that can be run by name
     #[command(subcommand)]
     Guest(GuestCommand),
+}
+
+/// The exit status is the guest's: 0 when it powers off, its code when it says it failed. A guest stopped by --timeout
+/// gives 124. Ctrl-A H shows the keys.
+#[derive(Debug, Args)]
+#[command(after_help = RUN_HELP)]
+pub struct RunArguments {
+    /// Guest to boot, by name; `none` for nothing but what other options give
+    #[arg(long, value_name = "NAME")]
+    pub guest: Option<String>,
+    /// Kernel: an Image, raw or compressed, or an ELF file
+    #[arg(long, value_name = "FILE")]
+    pub kernel: Option<PathBuf>,
+    /// Initial RAM disk
+    #[arg(long, value_name = "FILE")]
+    pub initrd: Option<PathBuf>,
+    /// Kernel command line
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub append: Option<String>,
+    /// Machine-mode firmware, or the name of a guest that is one; without it Tabvisor's own SBI answers
+    #[arg(long, value_name = "FILE")]
+    pub bios: Option<PathBuf>,
+    /// Disk image; with `,ro` the guest cannot write to it. May be given more than once
+    #[arg(long = "disk", value_name = "FILE[,ro]", value_parser = parse_disk)]
+    pub disks: Vec<DiskArgument>,
+    /// RAM: a number with K, M or G, or of mebibytes
+    #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = parse_memory)]
+    pub memory: u64,
+    /// Harts (processors), 1 to 8
+    #[arg(long, value_name = "NUMBER", default_value = "1")]
+    pub harts: usize,
+    /// Network
+    #[arg(long, value_enum, default_value_t = Network::User)]
+    pub net: Network,
+    /// How guest code is run
+    #[arg(long, value_enum, default_value_t = Engine::Interp)]
+    pub engine: Engine,
+    /// What to log to standard error, separated by commas: trap, mmio, sbi, virtio, net, or all
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub trace: Vec<String>,
+    /// Leave with status 0 once the guest has written this; any other end is then a failure
+    #[arg(long, value_name = "TEXT")]
+    pub exit_on: Option<String>,
+    /// Leave with status 124 after so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    pub timeout: Option<f64>,
+    /// At the end write the machine's figures to standard error, as JSON
+    #[arg(long)]
+    pub stats: bool,
+}
+
+const RUN_HELP: &str = "\
+Without --guest, --kernel or --bios the guest is debian if it has been fetched, else monitor, which is built in.
+--kernel, --initrd, --append and --bios replace what the guest named by --guest has.
+
+Examples:
+  tabvisor run
+  tabvisor run --memory 1G --harts 4 --share host=. --disk disk.img
+  tabvisor run --guest debian --bios opensbi
+  tabvisor run --kernel Image --initrd initrd.gz --append console=ttyS0";
+
+/// A disk image on the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiskArgument {
+    pub file: PathBuf,
+    pub read_only: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Network {
+    /// DHCP, DNS and connections out, through this user's own sockets
+    User,
+    /// No network device
+    None,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Engine {
+    /// The interpreter
+    Interp,
 }
 
 #[derive(Debug, Subcommand)]
@@ -29,4 +113,83 @@ pub enum GuestCommand {
     },
     /// Say which guests there are
     List,
+}
+
+fn read_only_suffix(text: &str) -> (&str, bool) {
+    text.strip_suffix(",ro")
+        .map_or((text, false), |rest| (rest, true))
+}
+
+fn parse_disk(text: &str) -> Result<DiskArgument, String> {
+    let (file, read_only) = read_only_suffix(text);
+    if file.is_empty() {
+        return Err("names no file".to_owned());
+    }
+    Ok(DiskArgument {
+        file: file.into(),
+        read_only,
+    })
+}
+
+fn parse_memory(text: &str) -> Result<u64, String> {
+    let (number, shift) = match text.as_bytes().last().map(u8::to_ascii_uppercase) {
+        Some(b'K') => (&text[..text.len() - 1], 10),
+        Some(b'M') => (&text[..text.len() - 1], 20),
+        Some(b'G') => (&text[..text.len() - 1], 30),
+        _ => (text, 20),
+    };
+    let number: u64 = number
+        .parse()
+        .map_err(|_| "is not a size such as 512M or 2G".to_owned())?;
+    number
+        .checked_mul(1 << shift)
+        .ok_or_else(|| "is more than 64 bits of address can hold".to_owned())
+}
+
+fn parse_seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        // What a Duration takes; nobody waits a thousand years.
+        Ok(seconds) if (0.0..3e10).contains(&seconds) => Ok(seconds),
+        _ => Err("is not a number of seconds".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(parse_memory("64"), Ok(64 << 20));
+        assert_eq!(parse_memory("4096k"), Ok(4 << 20));
+        assert_eq!(parse_memory("2G"), Ok(2 << 30));
+        for bad in ["", "M", "-1M", "1.5G", "99999999999G", "1é"] {
+            assert!(parse_memory(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn disks_and_shares() {
+        assert_eq!(
+            parse_disk("a,b.img"),
+            Ok(DiskArgument {
+                file: "a,b.img".into(),
+                read_only: false
+            })
+        );
+        assert_eq!(
+            parse_disk("a.img,ro"),
+            Ok(DiskArgument {
+                file: "a.img".into(),
+                read_only: true
+            })
+        );
+        assert!(parse_disk(",ro").is_err());
+    }
 }

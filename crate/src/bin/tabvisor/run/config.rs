@@ -1,0 +1,158 @@
+//! From what was typed to what a machine is made of.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use tabvisor::machine::{Clock, Image, MachineConfig};
+use tabvisor::net::NetBackend;
+use tabvisor::net::user::{UserConfig, UserNetwork};
+use tabvisor::storage::{BlockBackend, FileDisk};
+
+use super::inbox::Inbox;
+use super::terminal;
+use crate::args::{Engine, Network, RunArguments};
+use crate::guest::{self, Manifest};
+
+/// The guest that is always there: a monitor in supervisor mode.
+const MONITOR: &[u8] = include_bytes!("../../../../../tests/guests/monitor/monitor.elf");
+
+/// Reads all files and opens all disks. `start` is when the guest's time begins.
+pub fn machine(arguments: &RunArguments, inbox: &Inbox, start: Instant) -> Result<MachineConfig> {
+    let Engine::Interp = arguments.engine;
+    let software = software(arguments)?;
+    let mut disks = Vec::new();
+    for disk in &arguments.disks {
+        disks.push(Box::new(FileDisk::open(&disk.file, disk.read_only)?) as Box<dyn BlockBackend>);
+    }
+    let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(MachineConfig {
+        memory_bytes: arguments.memory,
+        harts: arguments.harts,
+        bios: software.bios,
+        kernel: software.kernel,
+        initrd: software.initrd,
+        append: software.append,
+        disks,
+        net: network(arguments.net, inbox)?,
+        entropy: Box::new(|bytes| {
+            getrandom::fill(bytes).expect("the host's random source does not fail once it has begun");
+        }),
+        // A count of nanoseconds fits 64 bits for five centuries.
+        clock: Clock::Host(Box::new(move || start.elapsed().as_nanos() as u64)),
+        epoch_ns: epoch.as_nanos() as u64,
+    })
+}
+
+fn network(kind: Network, inbox: &Inbox) -> Result<Option<Box<dyn NetBackend>>> {
+    match kind {
+        Network::None => Ok(None),
+        Network::User => {
+            let inbox = inbox.clone();
+            let network = UserNetwork::start(UserConfig::from_host(), Arc::new(move || inbox.put_frames()))?;
+            Ok(Some(Box::new(network)))
+        }
+    }
+}
+
+/// What the machine boots from.
+#[derive(Debug, Default)]
+struct Software {
+    bios: Option<Image>,
+    kernel: Option<Image>,
+    initrd: Option<Image>,
+    append: String,
+}
+
+fn software(arguments: &RunArguments) -> Result<Software> {
+    let folder = guest::folder()?;
+    let mut software = match (arguments.guest.as_deref(), &arguments.kernel) {
+        (Some("none"), _) | (None, Some(_)) => Software::default(),
+        (Some(name), _) => named(&folder, name)?,
+        (None, None) if folder.join("debian/manifest.json").exists() => named(&folder, "debian")?,
+        (None, None) => named(&folder, "monitor")?,
+    };
+    if let Some(file) = &arguments.kernel {
+        software.kernel = Some(image(file)?);
+    }
+    if let Some(file) = &arguments.initrd {
+        software.initrd = Some(image(file)?);
+    }
+    if let Some(file) = &arguments.bios {
+        software.bios = Some(firmware(&folder, file)?);
+    }
+    if let Some(append) = &arguments.append {
+        software.append.clone_from(append);
+    }
+    Ok(software)
+}
+
+/// What a guest's manifest says.
+fn named(folder: &Path, name: &str) -> Result<Software> {
+    if name == "monitor" {
+        let kernel = Some(Image::new("monitor.elf", MONITOR));
+        return Ok(Software {
+            kernel,
+            ..Software::default()
+        });
+    }
+    let at = folder.join(name);
+    let Some(manifest) = manifest_of(folder, name)? else {
+        let mut names = guest::names(folder)?;
+        names.insert(0, "monitor".to_owned());
+        bail!(
+            "there is no guest {name} in {}: there are {}; `tabvisor guest list` tells which can be fetched",
+            folder.display(),
+            names.join(", ")
+        );
+    };
+    let file = |name: &Option<String>| name.as_ref().map(|name| image(&at.join(name))).transpose();
+    Ok(Software {
+        bios: file(&manifest.bios)?,
+        kernel: file(&manifest.kernel)?,
+        initrd: file(&manifest.initrd)?,
+        append: with_terminal(manifest.append),
+    })
+}
+
+/// A serial line does not know its terminal: the kernel hands words it does not know to the guest's first process, as
+/// its environment.
+fn with_terminal(mut append: String) -> String {
+    if let (false, Some((columns, rows))) = (append.is_empty(), terminal::size()) {
+        append += &format!(" COLUMNS={columns} LINES={rows}");
+        let plain = |name: &String| {
+            name.chars()
+                .all(|c| c.is_ascii_alphanumeric() || "-_.+".contains(c))
+        };
+        if let Some(name) = std::env::var("TERM").ok().filter(plain) {
+            append += &format!(" TERM={name}");
+        }
+    }
+    append
+}
+
+fn manifest_of(folder: &Path, name: &str) -> Result<Option<Manifest>> {
+    // A name, not a path that leads elsewhere.
+    if name.is_empty() || name.starts_with('.') || name.contains('/') {
+        return Ok(None);
+    }
+    guest::manifest(&folder.join(name))
+}
+
+/// Firmware: a file, or the name of a guest that has some.
+fn firmware(folder: &Path, file: &Path) -> Result<Image> {
+    if !file.exists()
+        && let Some(name) = file.to_str()
+        && let Some(Manifest { bios: Some(bios), .. }) = manifest_of(folder, name)?
+    {
+        return image(&folder.join(name).join(bios));
+    }
+    image(file)
+}
+
+fn image(file: &Path) -> Result<Image> {
+    let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(Image::new(file.display().to_string(), bytes))
+}

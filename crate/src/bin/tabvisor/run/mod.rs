@@ -1,0 +1,230 @@
+//! `tabvisor run`: a machine in the terminal it is started from.
+
+mod config;
+mod inbox;
+mod keys;
+mod terminal;
+mod trace;
+
+use std::io::{IsTerminal, Read, Write, stderr, stdin, stdout};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGWINCH};
+use signal_hook::iterator::Signals;
+use tabvisor::machine::{Exit, Machine};
+
+use crate::args::RunArguments;
+use inbox::{Inbox, Leave};
+use keys::{Command, Keys};
+use terminal::RawTerminal;
+
+/// Instructions between two looks at the inbox: some ten milliseconds.
+const SLICE: u64 = 1_000_000;
+/// Keys handed to the machine at a time; it queues them, but not without end.
+const KEYS: usize = 1024;
+/// As `timeout` of coreutils has it.
+const TIMED_OUT: u8 = 124;
+
+/// Runs the machine to its end; gives the exit status.
+pub fn run(arguments: &RunArguments) -> Result<ExitCode> {
+    trace::start(&arguments.trace);
+    let inbox = Inbox::default();
+    let start = Instant::now();
+    let machine = Machine::new(config::machine(arguments, &inbox, start)?)?;
+    let deadline = arguments
+        .timeout
+        .map(|seconds| start + Duration::from_secs_f64(seconds));
+
+    let raw = RawTerminal::new()?;
+    watch_signals(&inbox)?;
+    read_keys(&inbox, raw.is_some())?;
+    let mut session = Session {
+        machine,
+        inbox,
+        start,
+        deadline,
+        wanted: arguments.exit_on.clone().unwrap_or_default().into_bytes(),
+        seen: Vec::new(),
+    };
+    let end = session.run();
+    drop(raw);
+    if stdout().is_terminal() {
+        println!();
+    }
+    if arguments.stats {
+        eprintln!("{}", serde_json::to_string(&session.machine.stats())?);
+    }
+    report(end?, arguments)
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    PowerOff,
+    Failed(u16),
+    Found,
+    TimedOut,
+    Left(Leave),
+}
+
+/// Says why, where that is not plain, and gives the exit status.
+fn report(end: End, arguments: &RunArguments) -> Result<ExitCode> {
+    let wanted = arguments.exit_on.as_deref();
+    Ok(match end {
+        End::Found | End::Left(Leave::Keys) => ExitCode::SUCCESS,
+        End::PowerOff => match wanted {
+            None => ExitCode::SUCCESS,
+            Some(text) => bail!("the guest powered off without having written {text:?}"),
+        },
+        End::Failed(code) => {
+            eprintln!("tabvisor: the guest failed with code {code}");
+            // A code that is a multiple of 256 is a failure still.
+            ExitCode::from(match code as u8 {
+                0 => 1,
+                low => low,
+            })
+        }
+        End::TimedOut => {
+            let seconds = arguments.timeout.unwrap_or_default();
+            let missing = wanted
+                .map(|text| format!("; it had not written {text:?}"))
+                .unwrap_or_default();
+            eprintln!("tabvisor: the guest was stopped after {seconds} s{missing}");
+            ExitCode::from(TIMED_OUT)
+        }
+        End::Left(Leave::Signal(number)) => ExitCode::from(128_u8.saturating_add(number as u8)),
+    })
+}
+
+#[derive(Debug)]
+struct Session {
+    machine: Machine,
+    inbox: Inbox,
+    start: Instant,
+    deadline: Option<Instant>,
+    /// Text that ends the session; empty for none.
+    wanted: Vec<u8>,
+    /// The end of the output so far, as much as can be the beginning of that text.
+    seen: Vec<u8>,
+}
+
+impl Session {
+    fn run(&mut self) -> Result<End> {
+        let mut resized = true;
+        loop {
+            if std::mem::take(&mut resized)
+                && let Some((columns, rows)) = terminal::size()
+            {
+                self.machine.console_resize(columns, rows);
+            }
+            let exit = self.machine.run(SLICE);
+            if self.show_output()? {
+                return Ok(End::Found);
+            }
+            let now = Instant::now();
+            if self.deadline.is_some_and(|deadline| now >= deadline) {
+                return Ok(End::TimedOut);
+            }
+            match exit {
+                Exit::Budget => {}
+                Exit::Idle { until_ns } => {
+                    let wake = until_ns.and_then(|ns| self.start.checked_add(Duration::from_nanos(ns)));
+                    self.inbox.wait(wake.into_iter().chain(self.deadline).min());
+                }
+                Exit::PowerOff => return Ok(End::PowerOff),
+                Exit::Failed { code } => return Ok(End::Failed(code)),
+                Exit::Reset => self.machine.reset()?,
+            }
+            let news = self.inbox.take(KEYS);
+            if let Some(why) = news.leave {
+                return Ok(End::Left(why));
+            }
+            if !news.input.is_empty() {
+                self.machine.console_input(&news.input);
+            }
+            resized = news.resized;
+        }
+    }
+
+    /// Passes on what the guest wrote. True when the text that was waited for is in it.
+    fn show_output(&mut self) -> Result<bool> {
+        let output = self.machine.take_console_output();
+        if output.is_empty() {
+            return Ok(false);
+        }
+        let mut out = stdout().lock();
+        out.write_all(&output)
+            .and_then(|()| out.flush())
+            .context("cannot write the guest's output")?;
+        if self.wanted.is_empty() {
+            return Ok(false);
+        }
+        self.seen.extend_from_slice(&output);
+        let found = self
+            .seen
+            .windows(self.wanted.len())
+            .any(|window| window == self.wanted);
+        let kept = self.wanted.len() - 1;
+        self.seen.drain(..self.seen.len().saturating_sub(kept));
+        Ok(found)
+    }
+}
+
+/// Starts the thread that reads standard input. On a terminal, some keys are for us.
+fn read_keys(inbox: &Inbox, terminal: bool) -> Result<()> {
+    let inbox = inbox.clone();
+    let work = move || {
+        let mut keys = Keys::default();
+        let mut buffer = [0; 4096];
+        loop {
+            match stdin().read(&mut buffer) {
+                Ok(0) => return,
+                Ok(count) if !terminal => inbox.put_input(&buffer[..count]),
+                Ok(count) => {
+                    let (to_guest, commands) = keys.filter(&buffer[..count]);
+                    for command in commands {
+                        match command {
+                            Command::Leave => inbox.put_leave(Leave::Keys),
+                            // Nothing to be done about a terminal that is gone.
+                            Command::Help => drop(stderr().write_all(keys::HELP.as_bytes())),
+                        }
+                    }
+                    inbox.put_input(&to_guest);
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    log::warn!("standard input: {error}");
+                    return;
+                }
+            }
+        }
+    };
+    // It ends with the process: a read from a terminal cannot be called off.
+    std::thread::Builder::new()
+        .name("keys".to_owned())
+        .spawn(work)
+        .context("cannot start a thread")?;
+    Ok(())
+}
+
+/// Starts the thread that hears signals.
+fn watch_signals(inbox: &Inbox) -> Result<()> {
+    let mut signals =
+        Signals::new([SIGHUP, SIGINT, SIGTERM, SIGWINCH]).context("cannot watch for signals")?;
+    let inbox = inbox.clone();
+    let work = move || {
+        for signal in signals.forever() {
+            match signal {
+                SIGWINCH => inbox.put_resize(),
+                other => inbox.put_leave(Leave::Signal(other)),
+            }
+        }
+    };
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(work)
+        .context("cannot start a thread")?;
+    Ok(())
+}
