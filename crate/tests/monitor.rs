@@ -28,6 +28,7 @@ impl Console {
             initrd: None,
             append: append.into(),
             disks: Vec::new(),
+            shares: Vec::new(),
             net: None,
             entropy: Box::new(|bytes| bytes.fill(7)),
             clock: Clock::Virtual {

@@ -65,7 +65,7 @@ test('the machine form builds another machine', { timeout: 60_000 }, async (t) =
     document.querySelector('#guest-name').textContent.includes('64 MiB · 2 harts'),
   );
   await waitForOutput(page, PROMPT);
-  await page.waitForFunction(() => document.querySelector('#figure-ram').textContent.includes('of 64 MB'));
+  await page.waitForFunction(() => document.querySelector('#figure-ram').textContent.includes('RAM 64 MB'));
 });
 
 test('the page answers within 50 ms while the guest works', { timeout: 120_000 }, async (t) => {

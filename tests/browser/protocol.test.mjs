@@ -115,9 +115,6 @@ class Fake {
   exitCode() {
     return 7;
   }
-  faultText() {
-    return 'broken';
-  }
   takeOutput() {
     const bytes = new Uint8Array(this.printed);
     this.printed = 0;
@@ -135,7 +132,6 @@ function begin(t, machine) {
   const runner = new Runner(machine, {
     output: (bytes) => log.push(`output ${bytes.length}`),
     off: (code) => log.push(`off ${code}`),
-    failed: (message) => log.push(`failed ${message}`),
     trapped: (error) => log.push(`trapped ${error.message}`),
   });
   t.after(() => runner.dispose());
@@ -160,11 +156,10 @@ test('an idle machine is left alone until its timer or input', async (t) => {
   assert.equal(machine.runs, 5);
 });
 
-test('power-off, failure, fault, reset and traps end a slice as they should', async (t) => {
+test('power-off, failure, reset and traps end a slice as they should', async (t) => {
   for (const [exit, expected] of [
     [Exit.PowerOff, 'off 0'],
     [Exit.Failed, 'off 7'],
-    [Exit.Fault, 'failed broken'],
   ]) {
     const machine = new Fake();
     machine.slices = [Exit.Reset, exit, Exit.Budget];

@@ -58,7 +58,7 @@ export interface WireConfig {
 export interface ShareEntry {
   /** Path below the share's root, with `/` between names. */
   readonly path: string;
-  readonly kind: 'file' | 'directory' | 'other';
+  readonly kind: 'file' | 'directory';
   /** Bytes. */
   readonly size: number;
 }
@@ -70,13 +70,13 @@ export interface MachineStats {
   readonly guestMs: number;
   /** Milliseconds during which every hart was waiting for an interrupt. */
   readonly idleMs: number;
-  readonly tlbHits: number;
+  /** Loads and stores of the guest. */
+  readonly accesses: number;
+  /** Those whose address the fast table of translations did not have. */
   readonly tlbMisses: number;
   /** Bytes of guest memory. */
   readonly ramBytes: number;
-  /** Bytes of guest memory that have been used since power-on. */
-  readonly ramUsedBytes: number;
-  /** Bytes of the worker's whole wasm memory. */
+  /** Bytes of the worker’s whole wasm memory, the guest’s included. */
   readonly hostBytes: number;
   /** Milliseconds of host time the worker has spent running guest code. */
   readonly busyMs: number;

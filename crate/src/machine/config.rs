@@ -5,6 +5,7 @@ use std::fmt;
 use super::image::Image;
 use crate::net::NetBackend;
 use crate::storage::BlockBackend;
+use crate::storage::fs::FileSystem;
 
 /// Most harts a machine can have.
 pub const MAX_HARTS: usize = 8;
@@ -49,6 +50,8 @@ pub struct MachineConfig {
     pub append: String,
     /// Disks, each a virtio block device.
     pub disks: Vec<Box<dyn BlockBackend>>,
+    /// Shared file systems by mount tag, each a virtio 9p device.
+    pub shares: Vec<(String, Box<dyn FileSystem>)>,
     /// What the virtio network device is connected to.
     pub net: Option<Box<dyn NetBackend>>,
     /// Source of the guest's randomness, asked for a generator's seed each time one is needed.

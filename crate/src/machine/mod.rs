@@ -119,6 +119,7 @@ impl Machine {
             initrd,
             append,
             disks,
+            shares,
             ..
         } = config;
         if !(1..=MAX_HARTS).contains(&harts) {
@@ -131,6 +132,11 @@ impl Machine {
             let disk = virtio::Blk::new(disk, &format!("tabvisor-disk-{index}"))
                 .map_err(|error| MachineError::Device(format!("disk {index}: {error}")))?;
             devices.push(Box::new(disk));
+        }
+        for (tag, files) in shares {
+            let share = virtio::P9::new(&tag, files, config.epoch_ns)
+                .map_err(|error| MachineError::Device(format!("share {tag:?}: {error}")))?;
+            devices.push(Box::new(share));
         }
         if devices.len() > map::VIRTIO_SLOTS {
             return Err(MachineError::TooManyDevices(devices.len()));

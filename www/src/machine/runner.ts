@@ -7,7 +7,7 @@
  */
 
 /** How one slice ended. The values are those of the wasm surface's `ExitKind`. */
-export const Exit = { Budget: 0, Idle: 1, PowerOff: 2, Reset: 3, Failed: 4, Fault: 5 } as const;
+export const Exit = { Budget: 0, Idle: 1, PowerOff: 2, Reset: 3, Failed: 4 } as const;
 
 /** What the runner needs of a machine; `WebMachine` of the wasm surface is one. */
 export interface Drivable {
@@ -19,8 +19,6 @@ export interface Drivable {
   nowMs(): number;
   /** The guest's exit status after `Failed`. */
   exitCode(): number;
-  /** What went wrong, after `Fault`. */
-  faultText(): string;
   takeOutput(): Uint8Array;
   reset(): void;
   pauseClock(): void;
@@ -31,7 +29,6 @@ export interface Drivable {
 export interface RunnerEvents {
   output(bytes: Uint8Array): void;
   off(code: number): void;
-  failed(message: string): void;
   /** The machine's own code threw: wasm trapped, or a reset failed. */
   trapped(error: unknown): void;
 }
@@ -152,8 +149,7 @@ export class Runner {
         this.#events.off(this.#machine.exitCode());
         break;
       default:
-        this.stop();
-        this.#events.failed(this.#machine.faultText());
+        throw new Error(`a slice ended in a way that is not known: ${exit}`);
     }
   }
 

@@ -81,7 +81,6 @@ async function create(config: WireConfig): Promise<void> {
   runner = new Runner(machine, {
     output: (bytes) => scope.postMessage({ kind: 'output', bytes }, [bytes.buffer as ArrayBuffer]),
     off: (code) => setState({ kind: 'off', code }),
-    failed: (message) => setState({ kind: 'failed', message }),
     trapped: fail,
   });
 }
@@ -93,10 +92,9 @@ function stats(): MachineStats {
     instructions: counters.instructions,
     guestMs: machine.nowMs(),
     idleMs: counters.idleMs,
-    tlbHits: counters.tlbHits,
+    accesses: counters.accesses,
     tlbMisses: counters.tlbMisses,
     ramBytes: counters.ramBytes,
-    ramUsedBytes: counters.ramUsedBytes,
     hostBytes: wasm?.memory.buffer.byteLength ?? 0,
     busyMs: runner.busyMs,
   };
@@ -186,7 +184,11 @@ async function content(from: Uint8Array | Blob): Promise<Uint8Array> {
 
 function list(machine: WebMachine): ShareEntry[] {
   return machine.listFiles().map((file) => {
-    const entry: ShareEntry = { path: file.path, kind: file.kind as ShareEntry['kind'], size: file.size };
+    const entry: ShareEntry = {
+      path: file.path,
+      kind: file.kind === 'directory' ? 'directory' : 'file',
+      size: file.size,
+    };
     file.free();
     return entry;
   });

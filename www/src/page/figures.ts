@@ -48,7 +48,7 @@ export class FiguresView {
   add(stats: MachineStats): void {
     const now = { at: performance.now(), stats };
     const before = this.#last;
-    show(this.#ram, size(stats.ramUsedBytes), `of ${size(stats.ramBytes)}`);
+    show(this.#ram, size(stats.hostBytes), `RAM ${size(stats.ramBytes)}`);
     // A reset starts the counters again.
     if (!before || stats.instructions < before.stats.instructions) {
       this.#last = now;
@@ -61,11 +61,11 @@ export class FiguresView {
     const guestSpan = stats.guestMs - before.stats.guestMs;
     const idle =
       guestSpan > 0 ? Math.min(100, (100 * (stats.idleMs - before.stats.idleMs)) / guestSpan) : 100;
-    const hits = stats.tlbHits - before.stats.tlbHits;
-    const look = hits + stats.tlbMisses - before.stats.tlbMisses;
+    const accesses = stats.accesses - before.stats.accesses;
+    const misses = stats.tlbMisses - before.stats.tlbMisses;
     show(this.#mips, speed < 10 ? speed.toFixed(1) : String(Math.round(speed)), 'MIPS');
     show(this.#idle, String(Math.round(idle)), '%');
-    if (look > 0) show(this.#tlb, ((100 * hits) / look).toFixed(2), '%');
+    if (accesses > 0) show(this.#tlb, Math.max(0, 100 - (100 * misses) / accesses).toFixed(2), '%');
     this.#speeds = [...this.#speeds, speed].slice(-POINTS);
     this.#idles = [...this.#idles, idle].slice(-POINTS);
     if (document.visibilityState === 'visible') this.#plot();

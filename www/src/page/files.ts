@@ -91,15 +91,13 @@ export class FilesView {
       download.addEventListener('click', () => void this.#download(entry.path));
       row.append(download);
     }
-    if (entry.kind !== 'other') {
-      const remove = make(
-        'button',
-        { type: 'button', className: 'quiet', ariaLabel: `Remove ${entry.path}` },
-        icon('close'),
-      );
-      remove.addEventListener('click', () => void this.#remove(entry.path));
-      row.append(remove);
-    }
+    const remove = make(
+      'button',
+      { type: 'button', className: 'quiet', ariaLabel: `Remove ${entry.path}` },
+      icon('close'),
+    );
+    remove.addEventListener('click', () => void this.#remove(entry.path));
+    row.append(remove);
     return row;
   }
 

@@ -36,6 +36,7 @@ pub fn machine(arguments: &RunArguments, inbox: &Inbox, start: Instant) -> Resul
         initrd: software.initrd,
         append: software.append,
         disks,
+        shares: Vec::new(),
         net: network(arguments.net, inbox)?,
         entropy: Box::new(|bytes| {
             getrandom::fill(bytes).expect("the host's random source does not fail once it has begun");

@@ -1,0 +1,118 @@
+//! Putting a machine together, one part at a time.
+
+use wasm_bindgen::JsError;
+use wasm_bindgen::prelude::wasm_bindgen;
+use web_sys::Blob;
+
+use super::host::{PausableClock, entropy, epoch_ns};
+use super::machine::WebMachine;
+use crate::machine::{Clock, Image, Machine, MachineConfig};
+use crate::storage::fs::MemoryFs;
+use crate::storage::{BlockBackend, BrowserFile, Overlay};
+
+/// The guest for who has none at hand.
+const MONITOR: &[u8] = include_bytes!("../../../tests/guests/monitor/monitor.elf");
+
+/// Bytes of a disk that the guest may change: they are kept in the page's memory.
+const OVERLAY_LIMIT: u64 = 512 << 20;
+
+/// Bytes that the share takes at most, file names and attributes included.
+const SHARE_LIMIT: u64 = 256 << 20;
+
+/// Collects what a machine is made of; `build` makes it.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct MachineBuilder {
+    memory_bytes: u64,
+    harts: usize,
+    append: String,
+    bios: Option<Image>,
+    kernel: Option<Image>,
+    initrd: Option<Image>,
+    disks: Vec<Box<dyn BlockBackend>>,
+    share: Option<String>,
+}
+
+#[wasm_bindgen]
+impl MachineBuilder {
+    /// `memory_mib` MiB of guest memory and `harts` guest processors.
+    #[wasm_bindgen(constructor)]
+    pub fn new(memory_mib: u32, harts: u32) -> Self {
+        Self {
+            memory_bytes: u64::from(memory_mib) << 20,
+            harts: harts as usize,
+            append: String::new(),
+            bios: None,
+            kernel: None,
+            initrd: None,
+            disks: Vec::new(),
+            share: None,
+        }
+    }
+
+    /// Sets the kernel command line.
+    pub fn append(&mut self, text: String) {
+        self.append = text;
+    }
+
+    /// M-mode firmware to run in place of our own. `name` is what messages call it.
+    pub fn bios(&mut self, name: String, bytes: Vec<u8>) {
+        self.bios = Some(Image::new(name, bytes));
+    }
+
+    /// The kernel. Without one the embedded monitor runs.
+    pub fn kernel(&mut self, name: String, bytes: Vec<u8>) {
+        self.kernel = Some(Image::new(name, bytes));
+    }
+
+    /// The initial RAM disk.
+    pub fn initrd(&mut self, name: String, bytes: Vec<u8>) {
+        self.initrd = Some(Image::new(name, bytes));
+    }
+
+    /// Adds a disk. It is read from `contents` piece by piece; what the guest writes stays in memory. Only in a worker.
+    pub fn disk(&mut self, contents: Blob, read_only: bool) -> Result<(), JsError> {
+        let file = BrowserFile::new(contents)?;
+        self.disks.push(if read_only {
+            Box::new(file)
+        } else {
+            Box::new(Overlay::new(Box::new(file), OVERLAY_LIMIT)?)
+        });
+        Ok(())
+    }
+
+    /// Gives the guest an in-memory directory to share with the page, mounted over 9p by this tag.
+    pub fn share(&mut self, tag: String) {
+        self.share = Some(tag);
+    }
+
+    /// Makes the machine; the builder is used up.
+    pub fn build(self) -> Result<WebMachine, JsError> {
+        let mut kernel = self.kernel;
+        if kernel.is_none() && self.bios.is_none() {
+            kernel = Some(Image::new("monitor.elf", MONITOR));
+        }
+        let clock = PausableClock::default();
+        let files = MemoryFs::new(SHARE_LIMIT);
+        let guest_clock = clock.clone();
+        let machine = Machine::new(MachineConfig {
+            memory_bytes: self.memory_bytes,
+            harts: self.harts,
+            bios: self.bios,
+            kernel,
+            initrd: self.initrd,
+            append: self.append,
+            disks: self.disks,
+            shares: self
+                .share
+                .map(|tag| (tag, Box::new(files.clone()) as _))
+                .into_iter()
+                .collect(),
+            net: None,
+            entropy: Box::new(entropy),
+            clock: Clock::Host(Box::new(move || guest_clock.now_ns())),
+            epoch_ns: epoch_ns(),
+        })?;
+        Ok(WebMachine::new(machine, files, clock))
+    }
+}

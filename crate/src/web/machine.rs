@@ -1,0 +1,214 @@
+//! A machine as the worker drives it.
+
+use wasm_bindgen::JsError;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use super::ExitKind;
+use super::host::PausableClock;
+use crate::machine::{Exit, Machine};
+use crate::storage::fs::{FsResult, MemoryFs};
+
+/// Entries that [`WebMachine::list_files`] returns at most: a guest may make any number.
+const MOST_LISTED: usize = 1000;
+/// Folders within folders that it looks into.
+const MOST_DEEP: u32 = 16;
+
+/// A machine with an in-memory share, on the host's clock.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct WebMachine {
+    machine: Machine,
+    files: MemoryFs,
+    clock: PausableClock,
+    idle_until_ns: Option<u64>,
+    /// Guest time in milliseconds at which the machine fell idle; the machine itself counts idleness when it ends.
+    idle_since: Option<f64>,
+    exit_code: u16,
+}
+
+/// Counters since power-on, as JavaScript's numbers.
+#[wasm_bindgen]
+#[derive(Debug, Clone, Copy)]
+pub struct Counters {
+    /// Instructions retired by all harts.
+    pub instructions: f64,
+    /// Milliseconds with every hart waiting.
+    #[wasm_bindgen(js_name = idleMs)]
+    pub idle_ms: f64,
+    /// Loads and stores.
+    pub accesses: f64,
+    /// Loads and stores whose address the fast table did not have.
+    #[wasm_bindgen(js_name = tlbMisses)]
+    pub tlb_misses: f64,
+    /// Bytes of guest memory.
+    #[wasm_bindgen(js_name = ramBytes)]
+    pub ram_bytes: f64,
+}
+
+/// One entry of the share.
+#[wasm_bindgen(getter_with_clone)]
+#[derive(Debug, Clone)]
+pub struct FileInfo {
+    /// Path from the share's root, without a leading slash.
+    pub path: String,
+    /// `file` or `directory`.
+    pub kind: String,
+    /// Bytes.
+    pub size: f64,
+}
+
+impl WebMachine {
+    pub(super) fn new(machine: Machine, files: MemoryFs, clock: PausableClock) -> Self {
+        Self {
+            machine,
+            files,
+            clock,
+            idle_until_ns: None,
+            idle_since: None,
+            exit_code: 0,
+        }
+    }
+}
+
+#[wasm_bindgen]
+impl WebMachine {
+    /// Runs about `instructions` instructions, fewer when something else ends the slice.
+    pub fn run(&mut self, instructions: u32) -> ExitKind {
+        self.idle_since = None;
+        match self.machine.run(u64::from(instructions)) {
+            Exit::Budget => ExitKind::Budget,
+            Exit::Idle { until_ns } => {
+                self.idle_until_ns = until_ns;
+                self.idle_since = Some(self.clock.now_ms());
+                ExitKind::Idle
+            }
+            Exit::PowerOff => ExitKind::PowerOff,
+            Exit::Reset => ExitKind::Reset,
+            Exit::Failed { code } => {
+                self.exit_code = code;
+                ExitKind::Failed
+            }
+        }
+    }
+
+    /// After [`ExitKind::Idle`]: guest time in milliseconds at which to run again; infinity if only input can wake it.
+    #[wasm_bindgen(js_name = idleUntilMs)]
+    pub fn idle_until_ms(&self) -> f64 {
+        self.idle_until_ns.map_or(f64::INFINITY, |ns| ns as f64 / 1e6)
+    }
+
+    /// Guest time in milliseconds.
+    #[wasm_bindgen(js_name = nowMs)]
+    pub fn now_ms(&self) -> f64 {
+        self.clock.now_ms()
+    }
+
+    /// The guest's exit status after [`ExitKind::Failed`].
+    #[wasm_bindgen(js_name = exitCode)]
+    pub fn exit_code(&self) -> u16 {
+        self.exit_code
+    }
+
+    /// Lets guest time run. It stands still until this is called.
+    #[wasm_bindgen(js_name = resumeClock)]
+    pub fn resume_clock(&self) {
+        self.clock.resume();
+    }
+
+    /// Stops guest time.
+    #[wasm_bindgen(js_name = pauseClock)]
+    pub fn pause_clock(&self) {
+        self.clock.pause();
+    }
+
+    /// Boots again, like the reset button.
+    pub fn reset(&mut self) -> Result<(), JsError> {
+        self.idle_since = None;
+        Ok(self.machine.reset()?)
+    }
+
+    /// Types at the console.
+    pub fn input(&mut self, bytes: &[u8]) {
+        self.machine.console_input(bytes);
+    }
+
+    /// What the console has printed since the last call.
+    #[wasm_bindgen(js_name = takeOutput)]
+    pub fn take_output(&mut self) -> Vec<u8> {
+        self.machine.take_console_output()
+    }
+
+    /// Tells the guest the size of its terminal.
+    pub fn resize(&mut self, cols: u16, rows: u16) {
+        self.machine.console_resize(cols, rows);
+    }
+
+    /// Counters since power-on.
+    pub fn stats(&self) -> Counters {
+        let stats = self.machine.stats();
+        let idle_now = self.idle_since.map_or(0.0, |since| self.clock.now_ms() - since);
+        Counters {
+            instructions: stats.instructions as f64,
+            idle_ms: stats.idle_ns as f64 / 1e6 + idle_now,
+            accesses: stats.accesses as f64,
+            tlb_misses: stats.tlb_misses as f64,
+            ram_bytes: stats.ram_bytes as f64,
+        }
+    }
+
+    /// The share's entries in the order of their paths, up to a bound.
+    #[wasm_bindgen(js_name = listFiles)]
+    pub fn list_files(&self) -> Vec<FileInfo> {
+        let mut found = Vec::new();
+        self.list_folder("", MOST_DEEP, &mut found);
+        found
+    }
+
+    /// Writes a file of the share, making folders on the way and replacing a file that is there.
+    #[wasm_bindgen(js_name = writeFile)]
+    pub fn write_file(&self, path: &str, contents: &[u8]) -> Result<(), JsError> {
+        named(path, self.files.write_file(path, contents))
+    }
+
+    /// The contents of a file of the share.
+    #[wasm_bindgen(js_name = readFile)]
+    pub fn read_file(&self, path: &str) -> Result<Vec<u8>, JsError> {
+        named(path, self.files.read_file(path))
+    }
+
+    /// Removes a file or an empty folder from the share.
+    #[wasm_bindgen(js_name = removeFile)]
+    pub fn remove_file(&self, path: &str) -> Result<(), JsError> {
+        named(path, self.files.remove_file(path))
+    }
+}
+
+impl WebMachine {
+    /// Adds what is in `folder` and below it. A folder that cannot be read, or has just gone, is left out.
+    fn list_folder(&self, folder: &str, depth: u32, found: &mut Vec<FileInfo>) {
+        let entries = self.files.list(folder).unwrap_or_default();
+        for entry in entries {
+            if found.len() >= MOST_LISTED {
+                return;
+            }
+            let path = if folder.is_empty() {
+                entry.name
+            } else {
+                format!("{folder}/{}", entry.name)
+            };
+            found.push(FileInfo {
+                path: path.clone(),
+                kind: if entry.directory { "directory" } else { "file" }.into(),
+                size: entry.size as f64,
+            });
+            if entry.directory && depth > 0 {
+                self.list_folder(&path, depth - 1, found);
+            }
+        }
+    }
+}
+
+/// Puts the path into the words of what went wrong with it.
+fn named<T>(path: &str, result: FsResult<T>) -> Result<T, JsError> {
+    result.map_err(|error| JsError::new(&format!("\"{path}\": {error}")))
+}
