@@ -2,8 +2,10 @@
 
 mod driver;
 
+mod balloon;
 mod blk;
 mod console;
+mod net;
 mod p9;
 mod queue;
 mod rng;

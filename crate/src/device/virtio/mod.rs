@@ -4,9 +4,11 @@
 //! rings, and says what the driver got wrong by returning an error: the transport then sets DEVICE_NEEDS_RESET. What a
 //! device must remember is one plain serde struct, its `…State`; backends and host queues are not part of it.
 
+pub mod balloon;
 pub mod blk;
 pub mod console;
 pub mod mmio;
+pub mod net;
 pub mod p9;
 pub mod queue;
 pub mod rng;
@@ -14,9 +16,11 @@ pub mod rng;
 use std::any::Any;
 use std::fmt;
 
+pub use balloon::Balloon;
 pub use blk::Blk;
 pub use console::Console;
 pub use mmio::VirtioMmio;
+pub use net::Net;
 pub use p9::P9;
 pub use queue::{Chain, Queue, QueueError, Reader, Writer};
 pub use rng::Rng;

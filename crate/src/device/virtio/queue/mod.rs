@@ -192,13 +192,18 @@ impl Queue {
         Ok(waiting != 0)
     }
 
+    /// Whether this turn allows another chain. If not, there will be another turn soon.
+    pub fn may_pop(&mut self) -> bool {
+        self.starved |= self.chains_left == 0 || self.bytes_left == 0;
+        !self.starved
+    }
+
     /// Takes the next chain, if there is one and this turn is not over.
     pub fn pop(&mut self, ram: &mut Ram) -> Result<Option<Chain>, QueueError> {
         if !self.has_next(ram)? {
             return Ok(None);
         }
-        if self.chains_left == 0 || self.bytes_left == 0 {
-            self.starved = true;
+        if !self.may_pop() {
             return Ok(None);
         }
         let head = self.avail_ring().head(ram, self.next_avail)?;
