@@ -1,0 +1,109 @@
+//! Assembling the sources of `tests/conformance` with the bare-metal GNU tools.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+const MARCH: &str = "-march=rv64gc_zba_zbb_zbs_zicsr_zifencei";
+
+/// The folder of the assembly sources.
+pub fn sources() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/conformance")
+}
+
+/// Assembles and links `source` at the start of RAM; returns the ELF file.
+pub fn elf(source: &str) -> Vec<u8> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let output = folder.path().join("out.elf");
+    let path = sources().join(source);
+    tool(
+        Command::new("riscv64-unknown-elf-gcc")
+            .args([
+                "-march=rv64gc_zba_zbb_zbs_zicsr_zifencei",
+                "-mabi=lp64d",
+                "-mcmodel=medany",
+            ])
+            .args([
+                "-nostdlib",
+                "-nostartfiles",
+                "-static",
+                "-Wl,-Ttext=0x80000000",
+                "-Wl,--build-id=none",
+            ])
+            .args(["-Wl,-no-warn-rwx-segments", "-o"])
+            .arg(&output)
+            .arg("-I")
+            .arg(sources())
+            .arg(&path),
+        source,
+    );
+    std::fs::read(&output).expect("reading the assembled program")
+}
+
+/// Assembles `source` and returns its bytes as they stand from the start of RAM.
+pub fn flat(source: &str) -> Vec<u8> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (input, output) = (folder.path().join("in.elf"), folder.path().join("out.bin"));
+    std::fs::write(&input, elf(source)).expect("writing the assembled program");
+    tool(
+        Command::new("riscv64-unknown-elf-objcopy")
+            .args(["-O", "binary"])
+            .arg(&input)
+            .arg(&output),
+        source,
+    );
+    std::fs::read(&output).expect("reading the assembled program")
+}
+
+/// Disassembles `code`: the offset and mnemonic of each instruction.
+pub fn disassemble(code: &[u8]) -> Vec<(u64, String)> {
+    // Through the assembler, so that the object file says which extensions are meant.
+    let mut source = String::from(".text\n");
+    let mut rest = code;
+    while let [low, _, ..] = *rest {
+        let size = if low & 3 == 3 { 4 } else { 2 };
+        let (now, later) = rest.split_at(size);
+        let word = now
+            .iter()
+            .rev()
+            .fold(0u32, |word, &byte| word << 8 | u32::from(byte));
+        source += &format!(".insn {size}, {word:#x}\n");
+        rest = later;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (input, output) = (folder.path().join("in.S"), folder.path().join("out.o"));
+    std::fs::write(&input, source).expect("writing the code as assembly");
+    tool(
+        Command::new("riscv64-unknown-elf-gcc")
+            .args([MARCH, "-mabi=lp64d", "-c", "-o"])
+            .arg(&output)
+            .arg(&input),
+        "the generated code",
+    );
+    let listing = tool(
+        Command::new("riscv64-unknown-elf-objdump")
+            .args(["-d", "-M", "no-aliases"])
+            .arg(&output),
+        "the generated code",
+    );
+    listing
+        .lines()
+        .filter_map(|line| {
+            let (at, rest) = line.trim().split_once(":\t")?;
+            let mnemonic = rest.split('\t').nth(1)?;
+            Some((u64::from_str_radix(at, 16).ok()?, mnemonic.to_owned()))
+        })
+        .collect()
+}
+
+fn tool(command: &mut Command, source: &str) -> String {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().unwrap_or_else(|e| {
+        panic!("cannot start {name} ({e}): install it, on Debian the package gcc-riscv64-unknown-elf")
+    });
+    assert!(
+        output.status.success(),
+        "{name} refused {source}:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}

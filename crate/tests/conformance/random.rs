@@ -1,0 +1,232 @@
+//! Generated programs: every instruction with random operands, and random words that are mostly no instructions.
+
+use crate::assembler;
+use crate::encode::{COMPRESSED, FLOAT, INTEGER, Instruction};
+use crate::image::{Environment, Mode, Paging};
+use crate::prng::Prng;
+use crate::program::{self, Program};
+use crate::unit::Unit;
+
+const MACHINE: Environment = Environment {
+    mode: Mode::Machine,
+    paging: Paging::Bare,
+    fenced: false,
+};
+const FENCED: Environment = Environment {
+    mode: Mode::User,
+    paging: Paging::Bare,
+    fenced: true,
+};
+
+fn paged(mode: Mode, paging: Paging) -> Environment {
+    Environment {
+        mode,
+        paging,
+        fenced: false,
+    }
+}
+
+/// How many times the usual number of cases: set `TABVISOR_CONFORMANCE_ROUNDS` for a long search.
+fn rounds() -> usize {
+    std::env::var("TABVISOR_CONFORMANCE_ROUNDS").map_or(1, |text| {
+        text.parse()
+            .unwrap_or_else(|_| panic!("TABVISOR_CONFORMANCE_ROUNDS must be a number, not {text:?}"))
+    })
+}
+
+/// `each` units of every instruction in `tables`, in random order.
+fn units(r: &mut Prng, tables: &[(&'static [Instruction], usize)]) -> Vec<Unit> {
+    let mut units = Vec::new();
+    for &(table, each) in tables {
+        for instruction in table {
+            for _ in 0..each {
+                units.push(Unit::Known {
+                    instruction,
+                    seed: r.next(),
+                });
+            }
+        }
+    }
+    r.shuffle(&mut units);
+    units
+}
+
+fn known(
+    name: &'static str,
+    seed: u64,
+    environment: Environment,
+    tables: &[(&'static [Instruction], usize)],
+) {
+    for round in 0..rounds() as u64 {
+        let mut r = Prng::new(seed + (round << 32));
+        let units = units(&mut r, tables);
+        let blocks = program::blocks(&mut r, units, 12, false);
+        Program {
+            name,
+            environment,
+            blocks,
+        }
+        .compare(false);
+    }
+}
+
+#[test]
+fn integer_instructions_in_machine_mode() {
+    known("integer", 1, MACHINE, &[(INTEGER, 120)]);
+}
+
+#[test]
+fn float_instructions() {
+    known("float", 2, MACHINE, &[(FLOAT, 500)]);
+}
+
+#[test]
+fn compressed_instructions() {
+    known("compressed", 3, MACHINE, &[(COMPRESSED, 200)]);
+}
+
+#[test]
+fn all_instructions_mixed_in_user_mode_under_sv39() {
+    known(
+        "Sv39",
+        4,
+        paged(Mode::User, Paging::Sv39),
+        &[(INTEGER, 30), (FLOAT, 60), (COMPRESSED, 60)],
+    );
+}
+
+#[test]
+fn all_instructions_mixed_in_supervisor_mode_under_sv48() {
+    known(
+        "Sv48",
+        5,
+        paged(Mode::Supervisor, Paging::Sv48),
+        &[(INTEGER, 30), (FLOAT, 30), (COMPRESSED, 60)],
+    );
+}
+
+#[test]
+fn all_instructions_mixed_in_user_mode_under_sv57() {
+    known(
+        "Sv57",
+        6,
+        paged(Mode::User, Paging::Sv57),
+        &[(INTEGER, 30), (FLOAT, 30), (COMPRESSED, 60)],
+    );
+}
+
+/// Whether a random word can be let loose: nothing that jumps, and nothing the runtime's protocol uses.
+fn is_harmless(word: u32) -> bool {
+    if word & 3 != 3 {
+        let half = word & 0xffff;
+        return match (half & 3, half >> 13) {
+            (1, 5..=7) => false,                          // c.j, c.beqz, c.bnez
+            (2, 4) => half & 0x7c != 0 || half == 0x8002, // not c.jr, c.jalr, c.ebreak; but c.jr of x0 is reserved
+            _ => true,
+        };
+    }
+    let funct3 = word >> 12 & 7;
+    match word & 0x7f {
+        0x6f => false,
+        0x67 => funct3 != 0,
+        0x63 => funct3 == 2 || funct3 == 3,
+        // ecall, ebreak and the returns; user mode may not reach the CSRs but the float ones.
+        0x73 => funct3 != 0,
+        // Reservations are not kept across traps alike: no lone lr and sc.
+        0x2f => word >> 28 != 1,
+        // QEMU 7.2 lacks Zicbom and Zicboz.
+        0x0f => funct3 != 2,
+        _ => true,
+    }
+}
+
+fn raw(name: &'static str, r: &mut Prng, words: Vec<u32>) {
+    let units = words
+        .into_iter()
+        .filter(|&word| is_harmless(word))
+        .map(Unit::Raw)
+        .collect();
+    let blocks = program::blocks(r, units, 16, true);
+    Program {
+        name,
+        environment: FENCED,
+        blocks,
+    }
+    .compare(true);
+}
+
+#[test]
+fn every_16_bit_word() {
+    let mut r = Prng::new(7);
+    let mut words: Vec<u32> = (0..0x1_0000).filter(|word| word & 3 != 3).collect();
+    r.shuffle(&mut words);
+    raw("16-bit words", &mut r, words);
+}
+
+#[test]
+fn random_32_bit_words() {
+    for round in 0..rounds() as u64 {
+        let mut r = Prng::new(8 + (round << 32));
+        let words = (0..30_000).map(|_| r.next() as u32 | 3).collect();
+        raw("random words", &mut r, words);
+    }
+}
+
+/// Words one, two or three bits away from an instruction: where a decoder that looks at too few bits is caught.
+#[test]
+fn almost_instructions() {
+    for round in 0..rounds() as u64 {
+        let mut r = Prng::new(9 + (round << 32));
+        let mut words = Vec::new();
+        for instruction in INTEGER.iter().chain(FLOAT) {
+            for _ in 0..150 {
+                let operands = r.next() as u32 & 0x000f_8f80;
+                let flips = (0..1 + r.below(3)).fold(0, |flips, _| flips | 1u32 << (2 + r.below(30)));
+                words.push((instruction.bits | operands) ^ flips);
+            }
+        }
+        raw("almost instructions", &mut r, words);
+    }
+}
+
+/// The tests' own tables against the GNU disassembler: a wrong encoding would be tested in vain.
+#[test]
+fn the_tables_encode_what_they_name() {
+    let mut r = Prng::new(10);
+    let mut code = Vec::new();
+    let mut expected = Vec::new();
+    for instruction in INTEGER.iter().chain(FLOAT).chain(COMPRESSED) {
+        for _ in 0..8 {
+            let seed = r.next();
+            let placed = Unit::Known { instruction, seed }.place(code.len() as u64, true);
+            expected.push((
+                image::CODE + code.len() as u64,
+                placed.bytes.len() as u64,
+                instruction.name,
+            ));
+            code.extend(placed.bytes);
+        }
+    }
+    let listing = assembler::disassemble(&code);
+    for (start, size, name) in expected {
+        let end = start + size;
+        let found: Vec<&str> = listing
+            .iter()
+            .filter(|(at, _)| (start..end).contains(at))
+            .map(|(_, text)| text.as_str())
+            .collect();
+        let stem = |text: &str| match text {
+            "lr/sc.w" => "lr.w".to_owned(),
+            "lr/sc.d" => "lr.d".to_owned(),
+            // The disassembler says so without looking at the operand.
+            "pause" => "fence".to_owned(),
+            _ => text.to_owned(),
+        };
+        assert!(
+            found
+                .iter()
+                .any(|text| stem(text).trim_end_matches(".aqrl").starts_with(&stem(name))),
+            "{name} at {start:#x} is disassembled as {found:?}"
+        );
+    }
+}
