@@ -73,7 +73,7 @@ enter_block:
         sd      zero, S_TRAPS(s1)
         sd      zero, S_ILLEGAL(s1)
         csrw    sscratch, zero
-        csrw    sepc, zero
+        csrw    stval, zero
         li      t0, 0x7800              # MPP and FS
         csrs    mstatus, t0
         li      t0, 0x1800

@@ -5,6 +5,7 @@
 //! also know what they should see. Needed: `qemu-system-riscv64` and `riscv64-unknown-elf-gcc`.
 
 mod assembler;
+mod directed;
 mod elf;
 mod encode;
 mod image;

@@ -25,7 +25,7 @@ pub struct Placed {
 }
 
 const F_CSRS: [(u32, &str); 3] = [(1, "fflags"), (2, "frm"), (3, "fcsr")];
-const M_CSRS: [(u32, &str); 2] = [(0x140, "sscratch"), (0x141, "sepc")];
+const M_CSRS: [(u32, &str); 2] = [(0x140, "sscratch"), (0x143, "stval")];
 
 impl Placed {
     fn word(&mut self, word: u32) {

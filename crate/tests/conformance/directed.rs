@@ -1,0 +1,72 @@
+//! Programs written by hand: traps, CSRs, paging, protection, interrupts. `tests/conformance/support.inc` describes
+//! what they print.
+
+use crate::{assembler, qemu, tabvisor_side};
+
+/// Runs `source` on both sides: no check may fail, and the lines must be equal. Lines starting with `~` are
+/// about what QEMU 7.2 does not have or does otherwise: there Tabvisor answers to the test alone.
+fn compare(source: &str, defines: &[&str]) {
+    let elf = assembler::elf(source, defines);
+    let expected = qemu::run(&elf);
+    let shared = |text: &str| -> Vec<String> {
+        text.lines()
+            .filter(|line| !line.starts_with('~'))
+            .map(str::to_owned)
+            .collect()
+    };
+    let expected = shared(&expected);
+    assert_eq!(
+        expected.last().map(String::as_str),
+        Some("DONE"),
+        "{source}: not finished under QEMU: {expected:#?}"
+    );
+    let mistaken: Vec<&String> = expected.iter().filter(|line| line.contains("FAILED")).collect();
+    assert!(
+        mistaken.is_empty(),
+        "{source}: the test is wrong about QEMU: {mistaken:#?}"
+    );
+
+    let got = tabvisor_side::run(&elf);
+    let mut complaints: Vec<String> = got
+        .lines()
+        .filter(|line| line.starts_with('~') && line.contains("FAILED"))
+        .map(str::to_owned)
+        .collect();
+    let got = shared(&got);
+    for i in 0..expected.len().max(got.len()) {
+        let nothing = String::from("(nothing)");
+        let (expected, got) = (
+            expected.get(i).unwrap_or(&nothing),
+            got.get(i).unwrap_or(&nothing),
+        );
+        if expected != got {
+            complaints.push(format!("expected {expected}, got {got}"));
+        }
+    }
+    assert!(complaints.is_empty(), "{source} {defines:?}: {complaints:#?}");
+}
+
+#[test]
+fn traps_and_delegation() {
+    compare("traps.S", &[]);
+}
+
+#[test]
+fn control_and_status_registers() {
+    compare("csr.S", &[]);
+}
+
+#[test]
+fn paging_sv39() {
+    compare("paging.S", &["-DSV=39"]);
+}
+
+#[test]
+fn paging_sv48() {
+    compare("paging.S", &["-DSV=48"]);
+}
+
+#[test]
+fn paging_sv57() {
+    compare("paging.S", &["-DSV=57"]);
+}
