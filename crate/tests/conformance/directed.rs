@@ -70,3 +70,18 @@ fn paging_sv48() {
 fn paging_sv57() {
     compare("paging.S", &["-DSV=57"]);
 }
+
+#[test]
+fn physical_memory_protection() {
+    compare("pmp.S", &[]);
+}
+
+#[test]
+fn cache_block_operations() {
+    compare("zicbo.S", &[]);
+}
+
+#[test]
+fn interrupts_and_timers() {
+    compare("interrupts.S", &[]);
+}
