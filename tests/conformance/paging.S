@@ -223,6 +223,7 @@ main:
         LEAF    ALL + (1 << \n)
         FAULTS  "~ leaf with bit \n", S, V_4K
         .endr
+        CLEAR   menvcfg, PBMTE
         LEAF    ALL + (1 << 61)
         FAULTS  "~ PBMT 1 without PBMTE", S, V_4K
         LEAF    ALL + (1 << 62)

@@ -88,7 +88,7 @@ main:
         sub     s9, s9, s0
         CHECK   "misaligned amo: tval is the address", s9, 0
         IN      U, "sc.w a0, a0, (s0)"
-        SHOW    "misaligned sc: cause", s10
+        ALONE   "misaligned sc: cause", s10, 6
         IN      U, "lr.d a0, (s0)"
         ALONE   "misaligned lr: cause", s10, 4
 

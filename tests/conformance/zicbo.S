@@ -81,8 +81,6 @@ main:
         IN      M, ".4byte ZERO"
         ALONE   "cbo.zero on a hole: cause", s10, 7
         ALONE   "cbo.zero on a hole: tval", s9, HOLE + 5
-        IN      M, ".4byte CLEAN"
-        ALONE   "cbo.clean on a hole: cause", s10, 7
 
         # Under translation.
         la      t0, root
@@ -120,7 +118,7 @@ main:
 
         .data
         .balign 64
-        .dword  -1, -1, -1, -1
+        .dword  -1, -1, -1, -1, -1, -1, -1, -1
 block:  .rept   16
         .dword  -1
         .endr

@@ -248,6 +248,14 @@ impl Machine {
             let leave = interpreter::run(core, &mut self.code, &mut self.board, end - before);
             let progress = core.hart.state.retired != before;
             ran |= progress || leave != Leave::Waiting;
+            // Whatever the hart did next: a guest that powers off often waits for an interrupt right behind.
+            if let Some(request) = self.board.finisher.take_request() {
+                return Turn::Exit(match request {
+                    Finish::Pass => Exit::PowerOff,
+                    Finish::Fail(code) => Exit::Failed { code },
+                    Finish::Reset => Exit::Reset,
+                });
+            }
             match leave {
                 Leave::FirmwareCall => {
                     let exit = firmware::answer(&mut self.cores, &mut self.power, &mut self.board, hart);
@@ -256,18 +264,8 @@ impl Machine {
                     }
                 }
                 Leave::Waiting => return if ran { Turn::Ran } else { Turn::Waits },
-                Leave::Budget => {
-                    if let Some(request) = self.board.finisher.take_request() {
-                        return Turn::Exit(match request {
-                            Finish::Pass => Exit::PowerOff,
-                            Finish::Fail(code) => Exit::Failed { code },
-                            Finish::Reset => Exit::Reset,
-                        });
-                    }
-                    if !progress {
-                        return Turn::Ran;
-                    }
-                }
+                Leave::Budget if !progress => return Turn::Ran,
+                Leave::Budget => {}
             }
         }
     }

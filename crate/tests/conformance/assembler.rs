@@ -1,5 +1,7 @@
 //! Assembling the sources of `tests/conformance` with the bare-metal GNU tools.
 
+use crate::elf;
+use crate::image::BASE;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -10,45 +12,37 @@ pub fn sources() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/conformance")
 }
 
-/// Assembles and links `source`, with the given preprocessor options, at the start of RAM; returns the ELF file.
+/// Assembles `source` with the given preprocessor options; returns an executable for the start of RAM.
 pub fn elf(source: &str, defines: &[&str]) -> Vec<u8> {
+    elf::write(&[(BASE, flat(source, defines))])
+}
+
+/// Assembles `source` with the given preprocessor options; returns its bytes as they stand from the start of RAM.
+pub fn flat(source: &str, defines: &[&str]) -> Vec<u8> {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let output = folder.path().join("out.elf");
-    let path = sources().join(source);
+    let (linked, output) = (folder.path().join("out.elf"), folder.path().join("out.bin"));
     tool(
         Command::new("riscv64-unknown-elf-gcc")
-            .args([
-                "-march=rv64gc_zba_zbb_zbs_zicsr_zifencei",
-                "-mabi=lp64d",
-                "-mcmodel=medany",
-            ])
+            .args([MARCH, "-mabi=lp64d", "-mcmodel=medany"])
             .args([
                 "-nostdlib",
                 "-nostartfiles",
                 "-static",
                 "-Wl,-Ttext=0x80000000",
                 "-Wl,--build-id=none",
+                "-o",
             ])
-            .args(["-Wl,-no-warn-rwx-segments", "-o"])
-            .arg(&output)
+            .arg(&linked)
             .args(defines)
             .arg("-I")
             .arg(sources())
-            .arg(&path),
+            .arg(sources().join(source)),
         source,
     );
-    std::fs::read(&output).expect("reading the assembled program")
-}
-
-/// Assembles `source` and returns its bytes as they stand from the start of RAM.
-pub fn flat(source: &str) -> Vec<u8> {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let (input, output) = (folder.path().join("in.elf"), folder.path().join("out.bin"));
-    std::fs::write(&input, elf(source, &[])).expect("writing the assembled program");
     tool(
         Command::new("riscv64-unknown-elf-objcopy")
             .args(["-O", "binary"])
-            .arg(&input)
+            .arg(&linked)
             .arg(&output),
         source,
     );

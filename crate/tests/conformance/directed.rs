@@ -85,3 +85,8 @@ fn cache_block_operations() {
 fn interrupts_and_timers() {
     compare("interrupts.S", &[]);
 }
+
+#[test]
+fn counting_bits_of_empty_words() {
+    compare("bits.S", &[]);
+}

@@ -118,7 +118,7 @@ pub fn build(
             pmpaddr[1],
         ],
     );
-    let runtime = assembler::flat("runtime.S");
+    let runtime = assembler::flat("runtime.S", &[]);
     assert!(
         runtime.len() as u64 <= PARAMS - BASE,
         "the runtime must end before its parameters"
