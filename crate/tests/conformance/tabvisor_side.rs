@@ -20,6 +20,7 @@ pub fn run(elf: &[u8]) -> String {
         initrd: None,
         append: String::new(),
         disks: Vec::new(),
+        shares: Vec::new(),
         net: None,
         entropy: Box::new(|bytes| bytes.fill(0)),
         clock: Clock::Virtual {

@@ -202,6 +202,10 @@ fn run_pages<B: Bus>(core: &mut Core, bus: &mut B, entry: Entry) -> Option<Leave
                     }
                     _ => {
                         exec.core.hart.state.pc = pc;
+                        // It may read `mip`, which must show what an access to a device just before has done.
+                        if exec.core.hart.state.retired >= exec.core.hart.run_until {
+                            return None;
+                        }
                         return system_instruction(exec.core, exec.bus, insn);
                     }
                 }
