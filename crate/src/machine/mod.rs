@@ -120,6 +120,7 @@ impl Machine {
             append,
             disks,
             shares,
+            net,
             ..
         } = config;
         if !(1..=MAX_HARTS).contains(&harts) {
@@ -128,6 +129,10 @@ impl Machine {
         let (entropy, device_entropy) = board::share_entropy(config.entropy);
         let mut devices: Vec<Box<dyn VirtioDevice>> = vec![Box::new(virtio::Console::new(80, 24))];
         devices.push(Box::new(virtio::Rng::new(device_entropy)));
+        devices.push(Box::new(virtio::Balloon::new()));
+        if let Some(net) = net {
+            devices.push(Box::new(virtio::Net::new(net)));
+        }
         for (index, disk) in disks.into_iter().enumerate() {
             let disk = virtio::Blk::new(disk, &format!("tabvisor-disk-{index}"))
                 .map_err(|error| MachineError::Device(format!("disk {index}: {error}")))?;

@@ -141,8 +141,9 @@ impl VirtioMmio {
         if !self.is_live() {
             return;
         }
-        let starved: Vec<usize> = (0..self.state.queues.len())
-            .filter(|&index| self.state.queues[index].starved())
+        let queues = self.state.queues.iter_mut().enumerate();
+        let starved: Vec<usize> = queues
+            .filter_map(|(index, queue)| queue.take_starved().then_some(index))
             .collect();
         self.turn(cx, |device, queues, cx| {
             for index in starved {

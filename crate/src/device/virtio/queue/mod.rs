@@ -165,12 +165,16 @@ impl Queue {
     pub fn begin_turn(&mut self) {
         self.chains_left = self.size;
         self.bytes_left = BYTES_PER_TURN;
-        self.starved = false;
     }
 
-    /// Whether the last turn ended before the requests did.
+    /// Whether a turn ended before the requests did: the queue must be looked at again without being notified.
     pub fn starved(&self) -> bool {
         self.starved
+    }
+
+    /// The same, and forgets it.
+    pub fn take_starved(&mut self) -> bool {
+        std::mem::take(&mut self.starved)
     }
 
     /// Whether the driver has made a chain available. If not, asks to be notified of the next one.
@@ -194,8 +198,9 @@ impl Queue {
 
     /// Whether this turn allows another chain. If not, there will be another turn soon.
     pub fn may_pop(&mut self) -> bool {
-        self.starved |= self.chains_left == 0 || self.bytes_left == 0;
-        !self.starved
+        let over = self.chains_left == 0 || self.bytes_left == 0;
+        self.starved |= over;
+        !over
     }
 
     /// Takes the next chain, if there is one and this turn is not over.
