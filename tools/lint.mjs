@@ -1,7 +1,9 @@
 // Formatting and lints of everything; warnings are errors. `npm run lint -- --fix` puts the layout right first.
 
 import path from 'node:path';
+import { buildWasm } from './build.mjs';
 import { isMain, main, root, run, step } from './lib/steps.mjs';
+import { setup } from './setup.mjs';
 
 /** Runs a program of a Node package. */
 const node = (program, ...flags) =>
@@ -26,15 +28,20 @@ export const LINTS = [
   ],
   ['prettier', () => node('prettier/bin/prettier.cjs', '--check', ...LAYOUT)],
   ['eslint', () => node('eslint/bin/eslint.js', '--max-warnings', '0', '.')],
-  ['tsc', () => node('typescript/bin/tsc', '--noEmit', '-p', '.')],
 ];
+
+/** The types of the page; they include those of the wasm module, which must have been built. */
+export const types = () => node('typescript/bin/tsc', '--noEmit', '-p', '.');
 
 if (isMain(import.meta.url)) {
   await main(async () => {
+    await setup();
     if (process.argv.includes('--fix')) {
       await run('cargo', ['fmt', '--all']);
       await node('prettier/bin/prettier.cjs', '--write', ...LAYOUT);
     }
     for (const [name, work] of LINTS) await step(name, work);
+    await buildWasm();
+    await step('tsc', types);
   });
 }

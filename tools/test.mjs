@@ -7,7 +7,7 @@
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { buildPage, buildWasm } from './build.mjs';
-import { LINTS } from './lint.mjs';
+import { LINTS, types } from './lint.mjs';
 import { Failure, build, main, root, run, since, step, which } from './lib/steps.mjs';
 import { bindgen, setup, tabvisor } from './setup.mjs';
 import { countCargo, countTap } from './lib/counts.mjs';
@@ -16,8 +16,8 @@ const logs = path.join(build, 'logs');
 const webTarget = 'wasm32-unknown-unknown';
 
 /** Runs the wasm-bindgen tests; `env` chooses where. */
-function wasmTests(log, env) {
-  return run('cargo', ['test', '--locked', '--target', webTarget, '--test', 'wasm'], {
+function wasmTests(log, env = {}) {
+  return run('cargo', ['test', '--locked', '--target', webTarget, '--test', 'web'], {
     log,
     env: {
       CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER: path.join(bindgen, 'wasm-bindgen-test-runner'),
@@ -42,11 +42,19 @@ function nodeTests(log, folder) {
 const STEPS = [
   ...LINTS,
   [
+    'build of the page',
+    async () => {
+      await buildWasm();
+      await buildPage();
+    },
+  ],
+  ['tsc', types],
+  [
     'cargo',
     (log) => run('cargo', ['test', '--locked', '--workspace', '--no-fail-fast'], { log }),
     countCargo,
   ],
-  ['wasm in Node', (log) => wasmTests(log, { WASM_BINDGEN_USE_NODE_EXPERIMENTAL: '1' }), countCargo],
+  ['wasm in Node', (log) => wasmTests(log), countCargo],
   [
     'wasm in Chromium',
     (log) =>
@@ -56,14 +64,9 @@ const STEPS = [
       }),
     countCargo,
   ],
-  [
-    'build of the page',
-    async () => {
-      await buildWasm();
-      await buildPage();
-    },
-  ],
   ['tools', (log) => nodeTests(log, 'tests/tools'), countTap],
+  ['test guests', (log) => nodeTests(log, 'tests/guests'), countTap],
+  ['benchmark runner', (log) => nodeTests(log, 'tests/bench'), countTap],
   ['page', (log) => nodeTests(log, 'tests/browser'), countTap],
 ];
 
