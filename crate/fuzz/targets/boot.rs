@@ -1,0 +1,6 @@
+#![no_main]
+
+#[path = "all.rs"]
+mod all;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| all::boot(data));
