@@ -16,11 +16,12 @@ export function cpuSeconds(pid) {
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
 }
 
+/** The command line as one text: Chromium's renderers rewrite theirs and separate the words by spaces. */
 function commandLine(pid) {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
   } catch {
-    return []; // it has just ended
+    return ''; // it has just ended
   }
 }
 
@@ -36,10 +37,9 @@ export function rendererProcesses(profile) {
       continue;
     }
     const line = commandLine(pid);
-    if (line.includes(`--user-data-dir=${profile}`) && !line.some((word) => word.startsWith('--type=')))
-      browser = pid;
+    if (line.includes(`--user-data-dir=${profile} `) && !line.includes(' --type=')) browser = pid;
   }
   if (!browser) throw new Error(`no browser runs on the profile ${profile}`);
   const below = (pid) => pid === browser || (parents.has(pid) && below(parents.get(pid)));
-  return pids.filter((pid) => below(pid) && commandLine(pid).includes('--type=renderer'));
+  return pids.filter((pid) => below(pid) && commandLine(pid).includes(' --type=renderer '));
 }
