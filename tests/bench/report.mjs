@@ -35,7 +35,7 @@ export function kernelsOf(rows) {
   return kernels.sort((a, b) => (b === 'boot') - (a === 'boot'));
 }
 
-/** The table: seconds of CPU for each engine, and how many times native's and QEMU's that is. */
+/** The table: seconds of CPU for each engine, and how many times that of others it is. */
 export function table(rows) {
   const kernels = kernelsOf(rows);
   const names = [...new Set(rows.map((row) => row.engine))];
@@ -43,7 +43,9 @@ export function table(rows) {
   for (const engine of names) {
     const seconds = (kernel) => rows.find((row) => row.engine === engine && row.kernel === kernel)?.cpu_s;
     columns.push({ head: [engine, 'CPU s'], cell: (kernel) => number(seconds(kernel)), mean: '' });
-    for (const base of ['native', 'qemu']) {
+    // An engine in the page is also held against the same engine outside it.
+    const twin = engine.startsWith('page-') ? [engine.slice('page-'.length)] : [];
+    for (const base of ['native', 'qemu', ...twin]) {
       if (engine === base || engine === 'native' || !names.includes(base)) continue;
       const map = ratios(rows, engine, base);
       const cell = (kernel) => number(map.get(kernel));
