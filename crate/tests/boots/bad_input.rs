@@ -1,0 +1,115 @@
+//! What cannot run is refused in words, or does nothing worse than not to run.
+
+use tabvisor::machine::{Exit, Image, Machine, MachineConfig};
+use tabvisor::storage::{BlockBackend, MemoryDisk};
+
+use crate::harness::{Guest, bare, guest_file};
+
+fn refusal(config: MachineConfig) -> String {
+    match Machine::new(config) {
+        Ok(_) => panic!("the machine is made"),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn with_kernel(name: &str, bytes: Vec<u8>) -> MachineConfig {
+    MachineConfig {
+        kernel: Some(Image::new(name, bytes)),
+        ..bare(64, 1)
+    }
+}
+
+#[test]
+fn a_kernel_that_ends_too_early() {
+    let whole = guest_file("debian/initrd.gz").bytes;
+    let error = refusal(with_kernel("half.gz", whole[..whole.len() / 2].to_vec()));
+    assert!(
+        error.starts_with("half.gz: the gzip data that starts at offset 0x0 cannot be unpacked"),
+        "{error}"
+    );
+
+    let mut elf = b"\x7fELF\x02\x01\x01".to_vec();
+    elf.resize(40, 0);
+    let error = refusal(with_kernel("short.elf", elf));
+    assert!(error.starts_with("short.elf: at offset 0x"), "{error}");
+
+    let error = refusal(with_kernel("empty", Vec::new()));
+    assert_eq!(error, "empty: the file is empty");
+}
+
+#[test]
+fn a_kernel_of_garbage_runs_into_the_wall_and_harms_nothing() {
+    for byte in [0x00, 0xff, 0x13, 0x73] {
+        let config = with_kernel("garbage", vec![byte; 1 << 20]);
+        let mut machine = Machine::new(config).expect("any bytes may be a raw kernel");
+        for _ in 0..20 {
+            let exit = machine.run(500_000);
+            assert!(matches!(exit, Exit::Budget | Exit::Idle { .. }), "{exit:?}");
+        }
+    }
+}
+
+#[test]
+fn an_initrd_larger_than_memory() {
+    let error = refusal(MachineConfig {
+        initrd: Some(Image::new("huge.cpio", vec![1; 70 << 20])),
+        ..with_kernel("kernel", vec![0x13; 4096])
+    });
+    assert!(
+        error.starts_with("huge.cpio: needs 73400320 bytes of memory"),
+        "{error}"
+    );
+    assert!(error.ends_with("give the machine more memory"), "{error}");
+}
+
+#[test]
+fn a_machine_of_the_wrong_shape() {
+    assert_eq!(refusal(bare(64, 9)), "9 harts: a machine has 1 to 8");
+    assert_eq!(refusal(bare(64, 0)), "0 harts: a machine has 1 to 8");
+    assert_eq!(
+        refusal(bare(64, 1)),
+        "there is nothing to run: give a kernel or firmware"
+    );
+    let disks = (0..9).map(|_| Box::new(MemoryDisk::blank(4096)) as Box<dyn BlockBackend>);
+    let error = refusal(MachineConfig {
+        disks: disks.collect(),
+        ..bare(64, 1)
+    });
+    assert!(
+        error.contains("virtio devices, but the board has 8 slots"),
+        "{error}"
+    );
+    let error = refusal(MachineConfig {
+        memory_bytes: 12_345,
+        ..bare(64, 1)
+    });
+    assert!(error.contains("12345 bytes is not a whole"), "{error}");
+    let error = refusal(MachineConfig {
+        memory_bytes: 1 << 50,
+        ..bare(64, 1)
+    });
+    assert!(error.contains("cannot give"), "{error}");
+}
+
+#[test]
+fn a_kernel_without_room() {
+    let error = refusal(MachineConfig {
+        kernel: Some(guest_file("debian/kernel")),
+        ..bare(16, 1)
+    });
+    assert!(
+        error.starts_with("debian/kernel: ") && error.contains("more memory"),
+        "{error}"
+    );
+}
+
+#[test]
+fn linux_panics_in_words_without_a_root() {
+    let mut guest = Guest::start(MachineConfig {
+        kernel: Some(guest_file("debian/kernel")),
+        append: "earlycon=sbi console=ttyS0 panic=1".into(),
+        ..bare(128, 1)
+    });
+    guest.expect("Kernel panic - not syncing: VFS: Unable to mount root fs");
+    assert_eq!(guest.until_exit(), Exit::Reset);
+}

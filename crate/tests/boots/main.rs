@@ -1,0 +1,14 @@
+//! Whole guests, booted and used: what they print is the proof.
+//!
+//! The Linux, OpenSBI and U-Boot of these tests are Debian's own; `npm run setup` gets them. The monitor is ours.
+
+mod harness;
+
+mod bad_input;
+mod disk;
+mod firmware;
+mod linux;
+mod memory;
+mod monitor;
+mod network;
+mod share;

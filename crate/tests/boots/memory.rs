@@ -1,0 +1,54 @@
+//! Memory that the guest no longer needs goes back to the host.
+
+use std::process::Command;
+
+use tabvisor::machine::MachineConfig;
+
+use crate::harness::{Guest, linux};
+
+/// Set in the process that does the measuring: other tests' machines must not be in it.
+const ALONE: &str = "TABVISOR_TEST_ALONE";
+const NAME: &str = "memory::free_pages_are_reported_and_leave_the_process";
+
+#[test]
+fn free_pages_are_reported_and_leave_the_process() {
+    if std::env::var_os(ALONE).is_some() {
+        return measure();
+    }
+    let test = std::env::current_exe().unwrap();
+    let output = Command::new(test)
+        .args(["--exact", NAME])
+        .env(ALONE, "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+fn measure() {
+    let mut guest = Guest::boot(MachineConfig {
+        memory_bytes: 512 << 20,
+        ..linux(1)
+    });
+    let driver = guest.run("ls /sys/bus/virtio/drivers/virtio_balloon");
+    assert!(driver.contains("virtio"), "{driver}");
+    guest.run("head -c 188743680 /dev/zero >/tmp/big");
+    let filled = resident_mib();
+    // The kernel reports what has been free for some seconds.
+    guest.run("rm /tmp/big && sleep 20");
+    let freed = resident_mib();
+    assert!(freed + 120 < filled, "{filled} MiB before, {freed} MiB after");
+    // What went back can be had again.
+    guest.run("head -c 188743680 /dev/zero >/tmp/big");
+    assert_eq!(guest.run("tail -c 1000000 /tmp/big | tr -d '\0' | wc -c"), "0");
+}
+
+/// This process's share of the host's memory.
+fn resident_mib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .unwrap();
+    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() / 1024
+}
