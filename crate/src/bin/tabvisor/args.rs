@@ -50,6 +50,9 @@ pub struct RunArguments {
     /// Harts (processors), 1 to 8
     #[arg(long, value_name = "NUMBER", default_value = "1")]
     pub harts: usize,
+    /// Folder to share over 9p, and its tag; with `,ro` the guest cannot write to it. May be given more than once
+    #[arg(long = "share", value_name = "TAG=DIR[,ro]", value_parser = parse_share)]
+    pub shares: Vec<ShareArgument>,
     /// Network
     #[arg(long, value_enum, default_value_t = Network::User)]
     pub net: Network,
@@ -84,6 +87,14 @@ Examples:
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiskArgument {
     pub file: PathBuf,
+    pub read_only: bool,
+}
+
+/// A folder of the host and what the guest knows it by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShareArgument {
+    pub tag: String,
+    pub folder: PathBuf,
     pub read_only: bool,
 }
 
@@ -129,6 +140,20 @@ fn parse_disk(text: &str) -> Result<DiskArgument, String> {
         file: file.into(),
         read_only,
     })
+}
+
+fn parse_share(text: &str) -> Result<ShareArgument, String> {
+    let (rest, read_only) = read_only_suffix(text);
+    match rest.split_once('=') {
+        Some((tag, folder)) if !tag.is_empty() && !folder.is_empty() && !tag.contains('/') => {
+            Ok(ShareArgument {
+                tag: tag.to_owned(),
+                folder: folder.into(),
+                read_only,
+            })
+        }
+        _ => Err("is not TAG=DIR, a tag without slashes and a folder".to_owned()),
+    }
 }
 
 fn parse_memory(text: &str) -> Result<u64, String> {
@@ -191,5 +216,14 @@ mod tests {
             })
         );
         assert!(parse_disk(",ro").is_err());
+        let share = ShareArgument {
+            tag: "t".to_owned(),
+            folder: "/a=b".into(),
+            read_only: true,
+        };
+        assert_eq!(parse_share("t=/a=b,ro"), Ok(share));
+        for bad in ["t", "=d", "t=", "a/b=d"] {
+            assert!(parse_share(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -11,6 +11,8 @@ use tabvisor::net::NetBackend;
 use tabvisor::net::user::{UserConfig, UserNetwork};
 use tabvisor::storage::{BlockBackend, FileDisk};
 
+use tabvisor::storage::fs::{FileSystem, HostFs};
+
 use super::inbox::Inbox;
 use super::terminal;
 use crate::args::{Engine, Network, RunArguments};
@@ -27,6 +29,11 @@ pub fn machine(arguments: &RunArguments, inbox: &Inbox, start: Instant) -> Resul
     for disk in &arguments.disks {
         disks.push(Box::new(FileDisk::open(&disk.file, disk.read_only)?) as Box<dyn BlockBackend>);
     }
+    let mut shares = Vec::new();
+    for share in &arguments.shares {
+        let folder = HostFs::new(&share.folder, share.read_only)?;
+        shares.push((share.tag.clone(), Box::new(folder) as Box<dyn FileSystem>));
+    }
     let epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Ok(MachineConfig {
         memory_bytes: arguments.memory,
@@ -36,7 +43,7 @@ pub fn machine(arguments: &RunArguments, inbox: &Inbox, start: Instant) -> Resul
         initrd: software.initrd,
         append: software.append,
         disks,
-        shares: Vec::new(),
+        shares,
         net: network(arguments.net, inbox)?,
         entropy: Box::new(|bytes| {
             getrandom::fill(bytes).expect("the host's random source does not fail once it has begun");
