@@ -4,7 +4,7 @@
 //! end". Each context (privilege and `SUM`) has a table of its own, so changing privilege flushes nothing.
 
 /// Entries of one context's table.
-pub const ENTRIES: usize = 256;
+pub const ENTRIES: usize = 1024;
 
 /// A tag that no page has.
 const NONE: u64 = u64::MAX;
