@@ -139,15 +139,14 @@ export async function waitForState(page, text, timeout = 30_000) {
   });
 }
 
-/** Types a shell command in the terminal and waits for what it prints, up to a mark of our own. */
+/** Types a shell command in the terminal and returns what it prints. */
 export async function shell(page, command, timeout = 60_000) {
-  const mark = `done-${Math.random().toString(36).slice(2)}`;
+  const mark = Math.random().toString(36).slice(2);
   await page.focus('#terminal textarea');
-  // Quoted in the middle, so that the echo of the command line is not taken for its output.
-  await page.keyboard.type(`${command}; echo ${mark.slice(0, 5)}''${mark.slice(5)}\n`);
-  await waitForOutput(page, new RegExp(`^${mark}$`, 'm'), timeout);
+  // Quoted in the middle, so that the echo of the command line, however it is wrapped, is not taken for its output.
+  await page.keyboard.type(`echo be''gin-${mark}; ${command}; echo; echo e''nd-${mark}\n`);
+  await waitForOutput(page, new RegExp(`^end-${mark}$`, 'm'), timeout);
   const text = await output(page);
-  const end = text.lastIndexOf(`\n${mark}`);
-  const echo = text.lastIndexOf(mark.slice(5) + '\n', end - 1);
-  return text.slice(echo + mark.slice(5).length + 1, end < 0 ? undefined : end).trim();
+  const begin = text.indexOf(`begin-${mark}\n`) + `begin-${mark}\n`.length;
+  return text.slice(begin, text.indexOf(`end-${mark}`, begin)).trim();
 }

@@ -114,6 +114,8 @@ for (const colorScheme of ['light', 'dark']) {
     assert.deepEqual(await page.evaluate(poorContrast), []);
     const before = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
     await page.click('#theme');
+    // Colours fade from one to the other.
+    await page.evaluate(() => Promise.all(document.getAnimations().map((animation) => animation.finished)));
     assert.notEqual(await page.evaluate(() => getComputedStyle(document.body).backgroundColor), before);
     assert.deepEqual(await page.evaluate(poorContrast), []);
     await page.reload();

@@ -1,12 +1,20 @@
 /** The page: puts the views and a machine together. Everything about the machine goes through `api.ts`. */
 
-import { createMachine, type MachineState, type TabvisorMachine } from './api';
+import { createMachine, type MachineState, type MachineStats, type TabvisorMachine } from './api';
 import { byId, icon, size, within, words } from './page/dom';
 import { MachineDialog } from './page/dialog';
 import { setUpDrop } from './page/drop';
 import { FiguresView } from './page/figures';
 import { FilesView } from './page/files';
-import { defaultChoice, describe, findDebian, toOptions, type Choice, type ServedGuest } from './page/guests';
+import {
+  defaultChoice,
+  describe,
+  findDebian,
+  imageName,
+  toOptions,
+  type Choice,
+  type ServedGuest,
+} from './page/guests';
 import { readParams, type PageParams } from './page/params';
 import { TerminalView } from './page/terminal';
 import { setUpTheme } from './page/theme';
@@ -25,6 +33,9 @@ declare global {
     tabvisor?: TabvisorPage;
   }
 }
+
+/** Time that a guest of the person's own may work without printing anything before the page wonders. */
+const SILENCE_MS = 6000;
 
 /** Characters of console output kept for `outputText`. */
 const LOG_LENGTH = 1 << 18;
@@ -51,6 +62,7 @@ class Page implements TabvisorPage {
   /** Counts the machines made, so that a late answer about an old one is not taken for the new one's. */
   #generation = 0;
   #log = '';
+  #wondered = false;
   #decoder = new TextDecoder();
 
   constructor() {
@@ -106,6 +118,7 @@ class Page implements TabvisorPage {
     this.#use(undefined);
     this.#choice = choice;
     this.#log = '';
+    this.#wondered = false;
     this.#decoder = new TextDecoder();
     this.#terminal.clear();
     this.#figures.clear();
@@ -152,6 +165,7 @@ class Page implements TabvisorPage {
     machine.onStats((stats) => {
       this.#figures.add(stats);
       if (document.visibilityState === 'visible') void this.#files.refresh();
+      this.#wonder(stats);
     });
     machine.onPanic((reason) =>
       this.#say(
@@ -161,6 +175,17 @@ class Page implements TabvisorPage {
     machine.resize(this.#terminal.cols, this.#terminal.rows);
     this.#show(machine.state);
     if (!this.#dialog.open && matchMedia('(pointer: fine)').matches) this.#terminal.focus();
+  }
+
+  /** A file that is no kernel can only be told by its silence: any bytes may be somebody's raw kernel. */
+  #wonder(stats: MachineStats): void {
+    const { kernel, guest } = this.#choice;
+    if (guest !== 'custom' || this.#wondered || this.#log !== '' || stats.guestMs < SILENCE_MS) return;
+    this.#wondered = true;
+    this.#say(
+      `${imageName(kernel)} has been running for ${Math.round(stats.guestMs / 1000)} seconds without printing anything. ` +
+        'Is it a kernel for 64-bit RISC-V, and does its command line name a console?',
+    );
   }
 
   async #runPressed(): Promise<void> {

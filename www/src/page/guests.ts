@@ -99,7 +99,8 @@ export function describe(choice: Choice): string {
   return `${name} · ${choice.memoryMiB} MiB · ${harts}`;
 }
 
-function imageName(image: ImageInput | undefined): string {
+/** What to call an image in words. */
+export function imageName(image: ImageInput | undefined): string {
   if (image instanceof File) return image.name;
   if (typeof image === 'string') return image.split('/').pop() || image;
   return 'Own kernel';
