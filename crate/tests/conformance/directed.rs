@@ -6,8 +6,13 @@ use crate::{assembler, qemu, tabvisor_side};
 /// Runs `source` on both sides: no check may fail, and the lines must be equal. Lines starting with `~` are
 /// about what QEMU 7.2 does not have or does otherwise: there Tabvisor answers to the test alone.
 fn compare(source: &str, defines: &[&str]) {
+    compare_on(1, source, defines);
+}
+
+/// The same on several harts.
+fn compare_on(harts: usize, source: &str, defines: &[&str]) {
     let elf = assembler::elf(source, defines);
-    let expected = qemu::run(&elf);
+    let expected = qemu::run_on(&elf, harts);
     let shared = |text: &str| -> Vec<String> {
         text.lines()
             .filter(|line| !line.starts_with('~'))
@@ -26,7 +31,7 @@ fn compare(source: &str, defines: &[&str]) {
         "{source}: the test is wrong about QEMU: {mistaken:#?}"
     );
 
-    let got = tabvisor_side::run(&elf);
+    let got = tabvisor_side::run_on(&elf, harts);
     let mut complaints: Vec<String> = got
         .lines()
         .filter(|line| line.starts_with('~') && line.contains("FAILED"))
@@ -89,4 +94,14 @@ fn interrupts_and_timers() {
 #[test]
 fn counting_bits_of_empty_words() {
     compare("bits.S", &[]);
+}
+
+#[test]
+fn code_that_changes() {
+    compare("code.S", &[]);
+}
+
+#[test]
+fn four_harts() {
+    compare_on(4, "harts.S", &[]);
 }

@@ -164,8 +164,8 @@ fn page_tables(environment: Environment) -> (Vec<u8>, u64) {
     }
     tables[1][1] = pointer(0);
     tables[2][2] = pointer(1);
-    for level in 3..levels as usize {
-        tables[level][0] = pointer(level as u64 - 1);
+    for (level, table) in tables.iter_mut().enumerate().skip(3) {
+        table[0] = pointer(level as u64 - 1);
     }
     let mut bytes = Vec::new();
     for table in &tables {

@@ -14,5 +14,6 @@ mod program;
 mod qemu;
 mod random;
 mod tabvisor_side;
+mod translation;
 mod unit;
 mod values;

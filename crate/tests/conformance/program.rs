@@ -33,7 +33,7 @@ pub fn random_state(r: &mut Prng, pointers: bool) -> State {
         f: [0; 32],
         memory: [0; SCRATCH_BYTES as usize / 8],
     };
-    state.x[0] = u64::from(r.bits(3) % 5 << 5 | r.bits(5));
+    state.x[0] = u64::from(((r.bits(3) % 5) << 5) | r.bits(5));
     for x in &mut state.x[1..] {
         *x = if pointers && r.one_in(2) {
             SCRATCH + r.below(SCRATCH_BYTES)

@@ -9,8 +9,13 @@ use std::time::{Duration, Instant};
 const CPU: &str =
     "rv64,priv_spec=v1.12.0,h=off,v=off,zbc=off,sscofpmf=off,Zfh=off,Zfhmin=off,svinval=on,svpbmt=on,sstc=on";
 
-/// Runs `elf` as firmware and returns what it wrote on the serial line.
+/// Runs `elf` as firmware on one hart and returns what it wrote on the serial line.
 pub fn run(elf: &[u8]) -> String {
+    run_on(elf, 1)
+}
+
+/// Runs `elf` as firmware on so many harts.
+pub fn run_on(elf: &[u8], harts: usize) -> String {
     let file = tempfile::Builder::new()
         .suffix(".elf")
         .tempfile()
@@ -28,7 +33,14 @@ pub fn run(elf: &[u8]) -> String {
             "-monitor",
             "none",
         ])
-        .args(["-serial", "stdio", "-no-reboot", "-bios"])
+        .args([
+            "-smp",
+            &harts.to_string(),
+            "-serial",
+            "stdio",
+            "-no-reboot",
+            "-bios",
+        ])
         .arg(file.path())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

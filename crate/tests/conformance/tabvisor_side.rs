@@ -6,12 +6,17 @@ use tabvisor::machine::{Clock, Exit, Image, Machine, MachineConfig};
 const BUDGET: u64 = 4_000_000_000;
 const STEP: u64 = 10_000_000;
 
+/// Runs `elf` as firmware on one hart.
+pub fn run(elf: &[u8]) -> String {
+    run_on(elf, 1)
+}
+
 /// Runs `elf` as firmware and returns what it wrote on the serial line, and after it why it stopped if it did not
 /// power the machine off.
-pub fn run(elf: &[u8]) -> String {
+pub fn run_on(elf: &[u8], harts: usize) -> String {
     let config = MachineConfig {
         memory_bytes: 128 << 20,
-        harts: 1,
+        harts,
         bios: Some(Image {
             name: "program.elf".to_owned(),
             bytes: elf.to_vec(),
