@@ -12,7 +12,7 @@ fn opensbi_starts_linux_on_two_harts() {
     });
     guest.expect("OpenSBI v1.");
     guest.expect("Platform HART Count         : 2");
-    guest.to_shell();
+    guest.wait_for_shell();
     assert_eq!(guest.run("nproc"), "2");
     let log = guest.run("dmesg | grep SBI");
     assert!(log.contains("SBI implementation ID=0x1"), "{log}");

@@ -113,12 +113,12 @@ impl Guest {
     /// Boots Debian's Linux to its shell, ready for [`Self::run`].
     pub fn boot(config: MachineConfig) -> Self {
         let mut guest = Self::start(config);
-        guest.to_shell();
+        guest.wait_for_shell();
         guest
     }
 
     /// Waits for Linux's shell and makes it read commands without echo and line editing.
-    pub fn to_shell(&mut self) {
+    pub fn wait_for_shell(&mut self) {
         self.expect(READY);
         self.expect("# ");
         self.type_line("stty -echo; echo quiet; while read -r line; do eval \"$line\"; done");

@@ -64,7 +64,7 @@ fn four_harts_work_and_a_reboot_boots_again() {
     guest.type_line("reboot -f");
     assert_eq!(guest.until_exit(), Exit::Reset);
     guest.machine.reset().unwrap();
-    guest.to_shell();
+    guest.wait_for_shell();
     assert_eq!(guest.run("nproc"), "4");
     guest.type_line("poweroff");
     assert_eq!(guest.until_exit(), Exit::PowerOff);

@@ -58,7 +58,7 @@ fn a_lease_a_ping_a_download_and_a_server() {
         ..linux(1)
     };
     let mut guest = Guest::with_bell(machine, bell);
-    guest.to_shell();
+    guest.wait_for_shell();
     assert_eq!(guest.run("cat /sys/class/net/eth0/address"), "52:54:00:ab:cd:ef");
     guest.run("until ip route | grep -q default; do sleep 0.2; done");
     let address = guest.run("ip -4 addr show eth0");
