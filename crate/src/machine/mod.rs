@@ -20,6 +20,7 @@ use crate::device::finisher::Finish;
 use crate::device::virtio::{self, VirtioDevice};
 use crate::engine::code::CodeCache;
 use crate::engine::{Core, Leave, interpreter};
+use crate::isa::riscv::hart::Privilege;
 use crate::mem::{Ram, RamError};
 use board::Board;
 use boot::BootImages;
@@ -32,6 +33,9 @@ pub use stats::Stats;
 const TURN_ALONE: u64 = 20_000;
 /// The same where harts take turns: short, because one of them may be spinning on a lock that another holds.
 const TURN_SHARED: u64 = 4_000;
+
+/// Rounds in a row in which harts did nothing but trap before the guest is taken for lost: over a million traps.
+const LOST_ROUNDS: u32 = 64;
 
 /// Console input that waits for the guest to take it; what comes beyond is refused.
 const MAX_CONSOLE_BACKLOG: usize = 1 << 20;
@@ -81,6 +85,12 @@ pub enum Exit {
         /// Its exit code.
         code: u16,
     },
+    /// The guest can do nothing any more: every hart that does not wait traps for ever in its own trap handler, as one
+    /// does whose kernel is no kernel.
+    Lost {
+        /// Where and why, in words.
+        text: String,
+    },
 }
 
 /// A machine.
@@ -97,6 +107,8 @@ pub struct Machine {
     /// When all harts began to wait.
     idle_since: Option<u64>,
     idle_ns: u64,
+    /// Rounds in a row in which nothing but traps happened.
+    lost_rounds: u32,
 }
 
 /// The source of randomness, which has nothing to show.
@@ -163,6 +175,7 @@ impl Machine {
             console_backlog: VecDeque::new(),
             idle_since: None,
             idle_ns: 0,
+            lost_rounds: 0,
         };
         machine.power_on(harts)?;
         Ok(machine)
@@ -221,6 +234,13 @@ impl Machine {
                     }
                 }
             }
+            self.lost_rounds = if longest == 0 { self.lost_rounds + 1 } else { 0 };
+            if self.lost_rounds == LOST_ROUNDS {
+                self.lost_rounds = 0;
+                return Exit::Lost {
+                    text: self.describe_lost(),
+                };
+            }
             // A hart that traps for ever retires nothing: its turn counts all the same.
             self.board.advance(longest.max(1));
             left = left.saturating_sub(longest.max(turn / 16));
@@ -273,6 +293,27 @@ impl Machine {
                 Leave::Budget => {}
             }
         }
+    }
+
+    /// Says which hart traps for ever, where and why.
+    fn describe_lost(&self) -> String {
+        let lost = self.cores.iter().zip(&self.power);
+        let lost = lost
+            .map(|(core, power)| (&core.hart.state, power))
+            .find(|(state, power)| **power == Power::Started && !state.waiting);
+        let Some((state, _)) = lost else {
+            return "no hart can go on".into();
+        };
+        let csr = &state.csr;
+        let (cause, value) = match state.privilege {
+            Privilege::Machine => (csr.mcause, csr.mtval),
+            _ => (csr.scause, csr.stval),
+        };
+        format!(
+            "hart {} is lost: the handler of its traps, at {:#x}, traps itself (cause {cause:#x}, value {value:#x}); \
+             is what was started made for this machine?",
+            csr.mhartid, state.pc
+        )
     }
 
     /// The guest time at which a timer or a device wants attention next.

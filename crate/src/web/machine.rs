@@ -24,6 +24,8 @@ pub struct WebMachine {
     /// Guest time in milliseconds at which the machine fell idle; the machine itself counts idleness when it ends.
     idle_since: Option<f64>,
     exit_code: u16,
+    /// Why the guest cannot go on.
+    lost: String,
 }
 
 /// Counters since power-on, as JavaScript's numbers.
@@ -66,6 +68,7 @@ impl WebMachine {
             idle_until_ns: None,
             idle_since: None,
             exit_code: 0,
+            lost: String::new(),
         }
     }
 }
@@ -88,6 +91,10 @@ impl WebMachine {
                 self.exit_code = code;
                 ExitKind::Failed
             }
+            Exit::Lost { text } => {
+                self.lost = text;
+                ExitKind::Lost
+            }
         }
     }
 
@@ -107,6 +114,11 @@ impl WebMachine {
     #[wasm_bindgen(js_name = exitCode)]
     pub fn exit_code(&self) -> u16 {
         self.exit_code
+    }
+
+    /// Why the guest cannot go on, after [`ExitKind::Lost`].
+    pub fn lost(&self) -> String {
+        self.lost.clone()
     }
 
     /// Lets guest time run. It stands still until this is called.

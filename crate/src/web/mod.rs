@@ -27,6 +27,8 @@ pub enum ExitKind {
     Reset = 3,
     /// The guest stopped and reported failure; see [`WebMachine::exit_code`].
     Failed = 4,
+    /// The guest can do nothing any more; see [`WebMachine::lost`].
+    Lost = 5,
 }
 
 /// Called by the module itself when it is instantiated: panics then say where in the browser's console.

@@ -38,14 +38,25 @@ fn a_kernel_that_ends_too_early() {
 }
 
 #[test]
-fn a_kernel_of_garbage_runs_into_the_wall_and_harms_nothing() {
-    for byte in [0x00, 0xff, 0x13, 0x73] {
-        let config = with_kernel("garbage", vec![byte; 1 << 20]);
+fn a_kernel_of_garbage_is_soon_found_to_be_lost() {
+    for (byte, harts) in [(0x00, 1), (0xff, 4), (0x13, 1), (0x73, 2)] {
+        let config = MachineConfig {
+            harts,
+            ..with_kernel("garbage", vec![byte; 1 << 20])
+        };
         let mut machine = Machine::new(config).expect("any bytes may be a raw kernel");
+        let mut exit = Exit::Budget;
         for _ in 0..20 {
-            let exit = machine.run(500_000);
-            assert!(matches!(exit, Exit::Budget | Exit::Idle { .. }), "{exit:?}");
+            exit = machine.run(500_000);
+            if exit != Exit::Budget {
+                break;
+            }
         }
+        let Exit::Lost { text } = exit else {
+            panic!("{byte:#x}: {exit:?}");
+        };
+        let words = "hart 0 is lost: the handler of its traps, at 0x0, traps itself (cause 0x1, value 0x0)";
+        assert!(text.starts_with(words), "{text}");
     }
 }
 

@@ -87,21 +87,21 @@ impl BlockBackend for Watched {
     }
 }
 
-const RANDOM_BYTES: usize = 8 << 20;
+const RANDOM_BYTES: usize = 3 << 20;
 
 #[test]
 fn what_is_written_is_read_back_and_lies_on_the_disk() {
-    let disk = Watched::blank(16 << 20);
+    let disk = Watched::blank(8 << 20);
     let mut guest = Guest::boot(MachineConfig {
         disks: vec![Box::new(disk.clone())],
         ..linux(2)
     });
     assert_eq!(guest.run("cat /sys/block/vda/serial"), "tabvisor-disk-0");
-    guest.run("dd if=/dev/urandom of=/tmp/random bs=64k count=128 2>/dev/null");
+    guest.run("dd if=/dev/urandom of=/tmp/random bs=64k count=48 2>/dev/null");
     guest
         .run("dd if=/tmp/random of=/dev/vda bs=64k conv=fsync 2>/dev/null; echo 3 >/proc/sys/vm/drop_caches");
     let written = guest.run("sha256sum </tmp/random");
-    let read = guest.run("dd if=/dev/vda bs=64k count=128 2>/dev/null | sha256sum");
+    let read = guest.run("dd if=/dev/vda bs=64k count=48 2>/dev/null | sha256sum");
     assert_eq!(written, read);
     let sum = guest.run("crc32 </tmp/random");
     assert_eq!(sum, crc32(&disk.0.borrow().flushed[..RANDOM_BYTES]));

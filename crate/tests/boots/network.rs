@@ -35,7 +35,7 @@ fn serve(body: Vec<u8>) -> u16 {
 
 #[test]
 fn a_lease_a_ping_a_download_and_a_server() {
-    let body = noise(6 << 20);
+    let body = noise(3 << 20);
     let port = serve(body.clone());
     let bell = Bell::default();
     let ringer = bell.clone();

@@ -8,8 +8,8 @@ use tabvisor::storage::fs::{HostFs, MemoryFs};
 use crate::harness::{Guest, crc32, linux, noise};
 
 const FILES: usize = 300;
-const LARGE: usize = 24 << 20;
-const MEMORY_LIMIT: u64 = 32 << 20;
+const LARGE: usize = 8 << 20;
+const MEMORY_LIMIT: u64 = 12 << 20;
 
 #[test]
 fn files_go_both_ways() {

@@ -7,7 +7,7 @@
  */
 
 /** How one slice ended. The values are those of the wasm surface's `ExitKind`. */
-export const Exit = { Budget: 0, Idle: 1, PowerOff: 2, Reset: 3, Failed: 4 } as const;
+export const Exit = { Budget: 0, Idle: 1, PowerOff: 2, Reset: 3, Failed: 4, Lost: 5 } as const;
 
 /** What the runner needs of a machine; `WebMachine` of the wasm surface is one. */
 export interface Drivable {
@@ -19,6 +19,8 @@ export interface Drivable {
   nowMs(): number;
   /** The guest's exit status after `Failed`. */
   exitCode(): number;
+  /** Why the guest cannot go on, after `Lost`. */
+  lost(): string;
   takeOutput(): Uint8Array;
   reset(): void;
   pauseClock(): void;
@@ -29,6 +31,8 @@ export interface Drivable {
 export interface RunnerEvents {
   output(bytes: Uint8Array): void;
   off(code: number): void;
+  /** The guest can do nothing any more, and why. */
+  lost(why: string): void;
   /** The machine's own code threw: wasm trapped, or a reset failed. */
   trapped(error: unknown): void;
 }
@@ -147,6 +151,10 @@ export class Runner {
       case Exit.Failed:
         this.stop();
         this.#events.off(this.#machine.exitCode());
+        break;
+      case Exit.Lost:
+        this.stop();
+        this.#events.lost(this.#machine.lost());
         break;
       default:
         throw new Error(`a slice ended in a way that is not known: ${exit}`);

@@ -81,6 +81,7 @@ async function create(config: WireConfig): Promise<void> {
   runner = new Runner(machine, {
     output: (bytes) => scope.postMessage({ kind: 'output', bytes }, [bytes.buffer as ArrayBuffer]),
     off: (code) => setState({ kind: 'off', code }),
+    lost: (why) => setState({ kind: 'failed', message: `The guest cannot go on: ${why}` }),
     trapped: fail,
   });
 }

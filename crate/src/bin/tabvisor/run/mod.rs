@@ -60,10 +60,11 @@ pub fn run(arguments: &RunArguments) -> Result<ExitCode> {
 }
 
 /// How it ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum End {
     PowerOff,
     Failed(u16),
+    Lost(String),
     Found,
     TimedOut,
     Left(Leave),
@@ -86,6 +87,7 @@ fn report(end: End, arguments: &RunArguments) -> Result<ExitCode> {
                 low => low,
             })
         }
+        End::Lost(text) => bail!("the guest cannot go on: {text}"),
         End::TimedOut => {
             let seconds = arguments.timeout.unwrap_or_default();
             let missing = wanted
@@ -135,6 +137,7 @@ impl Session {
                 }
                 Exit::PowerOff => return Ok(End::PowerOff),
                 Exit::Failed { code } => return Ok(End::Failed(code)),
+                Exit::Lost { text } => return Ok(End::Lost(text)),
                 Exit::Reset => self.machine.reset()?,
             }
             let news = self.inbox.take(KEYS);
