@@ -10,14 +10,14 @@ import { buildPage, buildWasm } from './build.mjs';
 import { LINTS, types } from './lint.mjs';
 import { Failure, build, main, root, run, since, step, which } from './lib/steps.mjs';
 import { bindgen, setup, tabvisor } from './setup.mjs';
-import { countCargo, countTap } from './lib/counts.mjs';
+import { countCargo, countTap, countWasm } from './lib/counts.mjs';
 
 const logs = path.join(build, 'logs');
 const webTarget = 'wasm32-unknown-unknown';
 
 /** Runs the wasm-bindgen tests; `env` chooses where. */
 function wasmTests(log, env = {}) {
-  return run('cargo', ['test', '--locked', '--target', webTarget, '--test', 'web'], {
+  return run('cargo', ['test', '--locked', '--target', webTarget, '--test', 'wasm'], {
     log,
     env: {
       CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER: path.join(bindgen, 'wasm-bindgen-test-runner'),
@@ -54,7 +54,7 @@ const STEPS = [
     (log) => run('cargo', ['test', '--locked', '--workspace', '--no-fail-fast'], { log }),
     countCargo,
   ],
-  ['wasm in Node', (log) => wasmTests(log), countCargo],
+  ['wasm in Node', (log) => wasmTests(log), countWasm],
   [
     'wasm in Chromium',
     (log) =>
@@ -62,7 +62,7 @@ const STEPS = [
         CHROMEDRIVER: which('chromedriver'),
         WASM_BINDGEN_USE_BROWSER: '1',
       }),
-    countCargo,
+    countWasm,
   ],
   ['tools', (log) => nodeTests(log, 'tests/tools'), countTap],
   ['test guests', (log) => nodeTests(log, 'tests/guests'), countTap],

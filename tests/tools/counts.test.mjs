@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { countCargo, countTap } from '../../tools/lib/counts.mjs';
+import { countCargo, countTap, countWasm } from '../../tools/lib/counts.mjs';
 
 test('the results of all test programs are added up', () => {
   const output =
@@ -15,4 +15,9 @@ test("Node's summary is read, with cancelled tests as failures", () => {
     passed: 2,
     failed: 2,
   });
+});
+
+test('wasm tests are counted one by one', () => {
+  assert.deepEqual(countWasm('test a ... ok\ntest b ... FAIL\nfailures:\n'), { passed: 1, failed: 1 });
+  assert.deepEqual(countWasm('no tests to run!\n'), { passed: 0, failed: 0 });
 });

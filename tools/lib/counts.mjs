@@ -1,8 +1,14 @@
 // How many tests passed and failed, out of what test runners print.
 
-/** Cargo's harness, and wasm-bindgen's, which prints the same line. */
+/** Cargo's harness: the last line of each test program. */
 export function countCargo(output) {
   return sum(output, /^test result: .*?(\d+) passed; (\d+) failed/gm);
+}
+
+/** wasm-bindgen's runner, which in Node ends a failed run without such a line: the tests one by one. */
+export function countWasm(output) {
+  const count = (pattern) => [...output.matchAll(pattern)].length;
+  return { passed: count(/^test .* \.\.\. ok$/gm), failed: count(/^test .* \.\.\. FAIL/gm) };
 }
 
 /** Node's runner in its TAP form; cancelled tests have failed. */

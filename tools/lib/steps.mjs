@@ -100,7 +100,8 @@ export function run(command, args, { cwd = root, env = {}, log, stdout = false }
       file?.end();
       if (code === 0) return resolve(stdout ? out : all);
       const how = code === null ? `was ended by ${signal}` : `failed with status ${code}`;
-      const tail = all.trimEnd().split('\n').slice(-60).join('\n');
+      const lines = all.trimEnd().split('\n').slice(-60);
+      const tail = lines.map((line) => (line.length > 300 ? `${line.slice(0, 300)}…` : line)).join('\n');
       const failure = new Failure(`${command} ${args.join(' ')} ${how}\n${tail}`);
       failure.output = all;
       reject(failure);
