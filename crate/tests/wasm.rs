@@ -143,12 +143,7 @@ fn bad_machines_are_refused_in_words() {
     let error = words(MachineBuilder::new(4_000, 1).build()).expect_err("more than one allocation can have");
     assert!(error.contains("memory"), "{error}");
 
-    for bytes in [
-        vec![],
-        vec![0; 100_000],
-        b"\x7fELF".to_vec(),
-        vec![0x1f, 0x8b, 8, 0, 0],
-    ] {
+    for bytes in [vec![], b"\x7fELF".to_vec(), vec![0x1f, 0x8b, 8, 0, 0]] {
         let mut builder = MachineBuilder::new(64, 1);
         builder.kernel("vmlinux.bad".into(), bytes);
         let error = words(builder.build()).expect_err("not a kernel");

@@ -1,5 +1,7 @@
 //! A machine as the worker drives it.
 
+use std::fmt;
+
 use wasm_bindgen::JsError;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -15,7 +17,6 @@ const MOST_DEEP: u32 = 16;
 
 /// A machine with an in-memory share, on the host's clock.
 #[wasm_bindgen]
-#[derive(Debug)]
 pub struct WebMachine {
     machine: Machine,
     files: MemoryFs,
@@ -57,6 +58,15 @@ pub struct FileInfo {
     pub kind: String,
     /// Bytes.
     pub size: f64,
+}
+
+impl fmt::Debug for WebMachine {
+    /// Short: a machine's whole state fills pages.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebMachine")
+            .field("stats", &self.machine.stats())
+            .finish_non_exhaustive()
+    }
 }
 
 impl WebMachine {
