@@ -39,8 +39,18 @@ pub enum Paging {
 pub struct Environment {
     pub mode: Mode,
     pub paging: Paging,
-    /// Let U and S mode reach only the code (to read and run) and the scratch memory (to read and write).
-    pub fenced: bool,
+    pub protection: Protection,
+}
+
+/// What PMP lets U and S mode reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protection {
+    /// Everything.
+    Open,
+    /// Everything, but two entries share the second page of the code between them.
+    Divided,
+    /// Only the code (to read and run) and the scratch memory (to read and write).
+    Fenced,
 }
 
 /// What a block starts with.
@@ -87,17 +97,19 @@ pub fn build(
         code_size <= CODE - BASE,
         "the code must fit in a naturally aligned region at its address"
     );
-    // Both entries NAPOT: read and execute the code, read and write 16 KiB around the scratch memory.
-    let (pmpcfg, pmpaddr) = if environment.fenced {
-        (
+    let everything = u64::MAX >> 10;
+    let (pmpcfg, pmpaddr) = match environment.protection {
+        Protection::Open => (0x1f1f, [everything, everything]),
+        // Top of range, then NAPOT.
+        Protection::Divided => (0x1f0f, [(CODE + 0x1ff0) >> 2, everything]),
+        // Both NAPOT: the code, and 16 KiB around the scratch memory.
+        Protection::Fenced => (
             0x1b1d,
             [
                 CODE >> 2 | (code_size / 8 - 1),
                 0x8020_0000 >> 2 | (0x4000 / 8 - 1),
             ],
-        )
-    } else {
-        (0x1f1f, [u64::MAX >> 10, u64::MAX >> 10])
+        ),
     };
     let half = SCRATCH_BYTES / 2;
     let mut params = Vec::new();

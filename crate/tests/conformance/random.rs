@@ -2,7 +2,7 @@
 
 use crate::assembler;
 use crate::encode::{COMPRESSED, FLOAT, INTEGER, Instruction};
-use crate::image::{Environment, Mode, Paging};
+use crate::image::{Environment, Mode, Paging, Protection};
 use crate::prng::Prng;
 use crate::program::{self, Program};
 use crate::unit::Unit;
@@ -10,19 +10,19 @@ use crate::unit::Unit;
 const MACHINE: Environment = Environment {
     mode: Mode::Machine,
     paging: Paging::Bare,
-    fenced: false,
+    protection: Protection::Open,
 };
 const FENCED: Environment = Environment {
     mode: Mode::User,
     paging: Paging::Bare,
-    fenced: true,
+    protection: Protection::Fenced,
 };
 
 fn paged(mode: Mode, paging: Paging) -> Environment {
     Environment {
         mode,
         paging,
-        fenced: false,
+        protection: Protection::Open,
     }
 }
 
@@ -113,6 +113,23 @@ fn all_instructions_mixed_in_user_mode_under_sv57() {
         paged(Mode::User, Paging::Sv57),
         &[(INTEGER, 30), (FLOAT, 30), (COMPRESSED, 60)],
     );
+}
+
+/// In a page that PMP divides an engine may have to check each instruction.
+#[test]
+fn all_instructions_mixed_in_user_mode_under_divided_protection() {
+    let environment = Environment {
+        protection: Protection::Divided,
+        ..paged(Mode::User, Paging::Bare)
+    };
+    for seed in 11..15 {
+        known(
+            "divided pages",
+            seed,
+            environment,
+            &[(INTEGER, 2), (FLOAT, 2), (COMPRESSED, 3)],
+        );
+    }
 }
 
 /// Whether a random word can be let loose: nothing that jumps, and nothing the runtime's protocol uses.
