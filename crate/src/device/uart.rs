@@ -153,6 +153,11 @@ impl Uart {
         self.output.extend(&bytes[..bytes.len().min(room)]);
     }
 
+    /// Whether a driver waits for input: it wants an interrupt for each byte.
+    pub fn is_listening(&self) -> bool {
+        Enable::from_bits_truncate(self.state.ier).contains(Enable::RECEIVED)
+    }
+
     /// Whether [`Self::take_output`] would return anything.
     #[inline]
     pub fn has_output(&self) -> bool {
@@ -377,7 +382,9 @@ mod tests {
         uart.write_register(IIR_FCR, 0x81);
         uart.push_input(&[1; 8]);
         assert!(!uart.interrupt());
+        assert!(!uart.is_listening());
         uart.write_register(IER, 1);
+        assert!(uart.is_listening());
         assert!(uart.interrupt());
         assert_eq!(uart.read_register(IIR_FCR), 0xc4);
         uart.read_register(DATA);

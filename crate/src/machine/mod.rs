@@ -338,14 +338,16 @@ impl Machine {
         self.console_backlog.extend(&bytes[..bytes.len().min(room)]);
     }
 
-    /// Moves console input on to the device that the guest uses: the virtio console once it has spoken there.
+    /// Moves console input on to the device that the guest uses: the virtio console once it has spoken there, unless it
+    /// listens on the serial port, as it does while a program has that open.
     fn feed_console(&mut self) {
         if self.console_backlog.is_empty() {
             return;
         }
         let bytes = self.console_backlog.make_contiguous();
+        let serial = self.board.uart.is_listening();
         let accepted = match self.board.console() {
-            Some(console) if console.has_spoken() => console.input(bytes),
+            Some(console) if console.has_spoken() && !serial => console.input(bytes),
             _ => self.board.uart.push_input(bytes),
         };
         self.console_backlog.drain(..accepted);
