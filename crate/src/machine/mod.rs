@@ -20,6 +20,7 @@ use crate::device::finisher::Finish;
 use crate::device::virtio::{self, VirtioDevice};
 use crate::engine::code::CodeCache;
 use crate::engine::{Core, Leave, interpreter};
+use crate::isa::riscv::csr::irq;
 use crate::isa::riscv::hart::Privilege;
 use crate::mem::{Ram, RamError};
 use board::Board;
@@ -226,23 +227,25 @@ impl Machine {
             }
             if all_wait {
                 let until_ns = self.next_deadline();
-                match until_ns {
-                    Some(until_ns) if self.board.skip_to(until_ns) => continue,
-                    _ => {
-                        self.idle_since = Some(self.board.now_ns());
-                        return Exit::Idle { until_ns };
-                    }
+                if !until_ns.is_some_and(|until_ns| self.board.skip_to(until_ns)) {
+                    self.idle_since = Some(self.board.now_ns());
+                    return Exit::Idle { until_ns };
                 }
             }
-            self.lost_rounds = if longest == 0 { self.lost_rounds + 1 } else { 0 };
+            self.lost_rounds = if longest == 0 && !all_wait {
+                self.lost_rounds + 1
+            } else {
+                0
+            };
             if self.lost_rounds == LOST_ROUNDS {
                 self.lost_rounds = 0;
                 return Exit::Lost {
                     text: self.describe_lost(),
                 };
             }
-            // A hart that traps for ever retires nothing: its turn counts all the same.
-            self.board.advance(longest.max(1));
+            // A hart that traps for ever retires nothing, nor does one whose device's work never ends: the turn counts
+            // all the same.
+            self.board.advance(if all_wait { 0 } else { longest.max(1) });
             left = left.saturating_sub(longest.max(turn / 16));
             if left == 0 {
                 return Exit::Budget;
@@ -322,12 +325,12 @@ impl Machine {
         let clint = &self.board.clint;
         let timers = self.cores.iter().enumerate().flat_map(|(hart, core)| {
             let csr = &core.hart.state.csr;
-            let supervisor = if csr.sstc_enabled() {
-                clint.ns_of_tick(csr.stimecmp, now_ns)
-            } else {
-                None
-            };
-            [clint.next_timer_ns(hart, now_ns), supervisor]
+            // A timer that the hart masks wakes nobody, now or later.
+            let wakes = |number: u64| self.power[hart] != Power::Stopped && csr.mie >> number & 1 != 0;
+            let machine = wakes(irq::MTI).then(|| clint.next_timer_ns(hart, now_ns));
+            let supervisor =
+                (wakes(irq::STI) && csr.sstc_enabled()).then(|| clint.ns_of_tick(csr.stimecmp, now_ns));
+            [machine.flatten(), supervisor.flatten()]
         });
         timers.flatten().chain(self.board.next_device_deadline()).min()
     }
