@@ -35,7 +35,9 @@ pub enum RamError {
 pub struct Ram {
     base: u64,
     size: u64,
+    /// The first byte, aligned to a page.
     host: NonNull<u8>,
+    allocation: NonNull<u8>,
     layout: Layout,
     /// One bit per page: the page holds code that an engine has decoded or translated.
     code_pages: Box<[u64]>,
@@ -55,7 +57,7 @@ impl fmt::Debug for Ram {
 impl Drop for Ram {
     fn drop(&mut self) {
         // SAFETY: allocated in `new` with this layout.
-        unsafe { dealloc(self.host.as_ptr(), self.layout) }
+        unsafe { dealloc(self.allocation.as_ptr(), self.layout) }
     }
 }
 
@@ -70,14 +72,22 @@ impl Ram {
             return Err(out_of_memory);
         }
         let bytes = usize::try_from(size).map_err(|_| out_of_memory.clone())?;
-        let layout = Layout::from_size_align(bytes, PAGE_SIZE as usize).map_err(|_| out_of_memory.clone())?;
+        // Asked for page alignment, the allocator would zero every byte itself and so touch every page: align here.
+        let layout = bytes
+            .checked_add(PAGE_SIZE as usize)
+            .and_then(|room| Layout::from_size_align(room, size_of::<u64>()).ok())
+            .ok_or(out_of_memory.clone())?;
         // SAFETY: the layout has a non-zero size.
-        let host = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(out_of_memory)?;
+        let allocation = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(out_of_memory)?;
+        let gap = allocation.as_ptr().align_offset(PAGE_SIZE as usize);
+        // SAFETY: the gap is below a page, by which the allocation is larger than RAM.
+        let host = unsafe { allocation.add(gap) };
         let words = (bytes / PAGE_SIZE as usize).div_ceil(64);
         Ok(Self {
             base,
             size,
             host,
+            allocation,
             layout,
             code_pages: vec![0; words].into_boxed_slice(),
             stale_code: Vec::new(),
