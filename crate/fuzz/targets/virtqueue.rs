@@ -1,6 +1,3 @@
 #![no_main]
 
-#[path = "all.rs"]
-mod all;
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| all::virtqueue(data));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| tabvisor_fuzz::bodies::virtqueue::run(input));

@@ -1,6 +1,0 @@
-#![no_main]
-
-#[path = "all.rs"]
-mod all;
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| all::boot(data));
