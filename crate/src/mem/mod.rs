@@ -1,6 +1,7 @@
 //! Guest memory: RAM, the bus a hart sees, and the fast table of translations.
 
 mod bus;
+mod pages;
 mod ram;
 pub mod tlb;
 

@@ -3,9 +3,9 @@
 //! Untouched pages cost nothing natively (the allocation is lazily zeroed). Everything that writes RAM on behalf of the
 //! guest goes through this type, so it can tell the code cache which pages holding translated code have changed.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::fmt;
-use std::ptr::NonNull;
+
+use super::pages::Pages;
 
 /// Size in bytes of the smallest guest page.
 pub const PAGE_SIZE: u64 = 4096;
@@ -35,29 +35,16 @@ pub enum RamError {
 pub struct Ram {
     base: u64,
     size: u64,
-    /// The first byte, aligned to a page.
-    host: NonNull<u8>,
-    allocation: NonNull<u8>,
-    layout: Layout,
+    host: Pages,
     /// One bit per page: the page holds code that an engine has decoded or translated.
     code_pages: Box<[u64]>,
     /// Pages whose code bit was cleared by a write and which the engine has not yet dropped.
     stale_code: Vec<u64>,
 }
 
-// SAFETY: `Ram` owns its allocation; all access goes through `&self`/`&mut self`.
-unsafe impl Send for Ram {}
-
 impl fmt::Debug for Ram {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Ram({:#x}+{:#x})", self.base, self.size)
-    }
-}
-
-impl Drop for Ram {
-    fn drop(&mut self) {
-        // SAFETY: allocated in `new` with this layout.
-        unsafe { dealloc(self.allocation.as_ptr(), self.layout) }
     }
 }
 
@@ -72,23 +59,12 @@ impl Ram {
             return Err(out_of_memory);
         }
         let bytes = usize::try_from(size).map_err(|_| out_of_memory.clone())?;
-        // Asked for page alignment, the allocator would zero every byte itself and so touch every page: align here.
-        let layout = bytes
-            .checked_add(PAGE_SIZE as usize)
-            .and_then(|room| Layout::from_size_align(room, size_of::<u64>()).ok())
-            .ok_or(out_of_memory.clone())?;
-        // SAFETY: the layout has a non-zero size.
-        let allocation = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(out_of_memory)?;
-        let gap = allocation.as_ptr().align_offset(PAGE_SIZE as usize);
-        // SAFETY: the gap is below a page, by which the allocation is larger than RAM.
-        let host = unsafe { allocation.add(gap) };
+        let host = Pages::new(bytes).ok_or(out_of_memory)?;
         let words = (bytes / PAGE_SIZE as usize).div_ceil(64);
         Ok(Self {
             base,
             size,
             host,
-            allocation,
-            layout,
             code_pages: vec![0; words].into_boxed_slice(),
             stale_code: Vec::new(),
         })
@@ -128,7 +104,7 @@ impl Ram {
     pub fn host_ptr(&self, addr: u64, len: u64) -> Result<*mut u8, BadAddress> {
         let offset = self.offset(addr, len)?;
         // SAFETY: `offset .. offset + len` is inside the allocation.
-        Ok(unsafe { self.host.as_ptr().add(offset) })
+        Ok(unsafe { self.host.start().add(offset) })
     }
 
     /// The bytes at `addr`.
@@ -160,8 +136,9 @@ impl Ram {
 
     /// Gives the whole pages inside `addr .. addr + len` back; they read as zero afterwards.
     pub fn discard(&mut self, addr: u64, len: u64) -> Result<(), BadAddress> {
-        let bytes = self.slice_mut(addr, len)?;
-        release(bytes);
+        let offset = self.offset(addr, len)?;
+        self.note_write(addr, len);
+        self.host.release(offset, len as usize);
         Ok(())
     }
 
@@ -238,37 +215,6 @@ scalar! {
     read_u16 write_u16 u16;
     read_u32 write_u32 u32;
     read_u64 write_u64 u64;
-}
-
-/// Zeroes `bytes`, giving whole host pages back to the system where that can be done.
-#[cfg(all(not(target_arch = "wasm32"), target_os = "linux"))]
-fn release(bytes: &mut [u8]) {
-    let page = PAGE_SIZE as usize;
-    let head = bytes.as_ptr().align_offset(page).min(bytes.len());
-    let whole = (bytes.len() - head) / page * page;
-    let (front, rest) = bytes.split_at_mut(head);
-    let (middle, back) = rest.split_at_mut(whole);
-    front.fill(0);
-    back.fill(0);
-    // SAFETY: `middle` is page-aligned private anonymous memory that we borrow exclusively; DONTNEED makes it read as
-    // zero, which is a valid state for bytes.
-    let given = whole == 0
-        || unsafe {
-            rustix::mm::madvise(
-                middle.as_mut_ptr().cast(),
-                whole,
-                rustix::mm::Advice::LinuxDontNeed,
-            )
-        }
-        .is_ok();
-    if !given {
-        middle.fill(0);
-    }
-}
-
-#[cfg(not(all(not(target_arch = "wasm32"), target_os = "linux")))]
-fn release(bytes: &mut [u8]) {
-    bytes.fill(0);
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use crate::isa::riscv::hart::{Hart, Stop};
 use crate::isa::riscv::mmu::Access;
 use crate::isa::riscv::ops::Width;
 use crate::isa::riscv::trap::{Cause, Exception};
-use crate::mem::{Bus, PAGE_SIZE};
+use crate::mem::{Bus, PAGE_SIZE, tlb};
 
 /// Stops with an illegal-instruction exception. Whoever takes it reads the instruction's bits again.
 #[cold]
@@ -20,6 +20,13 @@ fn crosses_page(addr: u64, len: u64) -> bool {
 
 /// Translates an access within a page, and enters RAM pages into the fast table where the whole page allows it.
 fn translate<B: Bus>(hart: &mut Hart, bus: &mut B, addr: u64, len: u64, access: Access) -> Result<u64, Stop> {
+    let context = hart.data_context();
+    let page = hart
+        .tlb
+        .recall(context, addr, tlb::tag(addr, len), access == Access::Write);
+    if let Some(page) = page {
+        return Ok(page | addr & (PAGE_SIZE - 1));
+    }
     let privilege = hart.data_privilege();
     let translation = hart
         .translate(bus, addr, len, access, privilege)
