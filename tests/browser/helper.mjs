@@ -1,6 +1,14 @@
 // What every browser test needs: the built page on a port of its own, and a headless Chromium looking at it.
 
-import { createReadStream, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import {
+  createReadStream,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { createServer } from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
@@ -149,4 +157,46 @@ export async function shell(page, command, timeout = 60_000) {
   const text = await output(page);
   const begin = text.indexOf(`begin-${mark}\n`) + `begin-${mark}\n`.length;
   return text.slice(begin, text.indexOf(`end-${mark}`, begin)).trim();
+}
+
+/**
+ * How much of a core the page's renderers use while nothing is asked of them: the least of three spells, since a busy
+ * test machine makes the same work cost more.
+ */
+export async function idleShare(page, profile) {
+  const seconds = 6;
+  const shares = [];
+  await page.waitForTimeout(3000);
+  for (let spell = 0; spell < 3; spell++) {
+    const began = cpuSeconds(profile);
+    await page.waitForTimeout(seconds * 1000);
+    shares.push((cpuSeconds(profile) - began) / seconds);
+  }
+  return Math.min(...shares);
+}
+
+/** CPU seconds used so far by the renderers of the browser with this profile. */
+function cpuSeconds(profile) {
+  let ticks = 0;
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+      if (!command.includes('--type=renderer') || !descends(pid, profile)) continue;
+      const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
+      ticks += Number(fields[11]) + Number(fields[12]);
+    } catch {
+      // The process has ended.
+    }
+  }
+  if (ticks === 0) throw new Error('no renderer was found in /proc');
+  return ticks / 100;
+}
+
+/** Whether an ancestor of the process was started with this profile directory. */
+function descends(pid, profile) {
+  for (let at = pid; Number(at) > 1;) {
+    if (readFileSync(`/proc/${at}/cmdline`, 'utf8').includes(profile)) return true;
+    at = readFileSync(`/proc/${at}/stat`, 'utf8').split(') ')[1].split(' ')[1];
+  }
+  return false;
 }

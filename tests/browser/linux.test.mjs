@@ -3,10 +3,19 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { BOOT_MS, READY, openPage, output, shell, waitForOutput, waitForState } from './helper.mjs';
+import {
+  BOOT_MS,
+  READY,
+  idleShare,
+  openPage,
+  output,
+  shell,
+  waitForOutput,
+  waitForState,
+} from './helper.mjs';
 
 test('Linux boots by itself, talks, shares files and powers off', { timeout: 2 * BOOT_MS }, async (t) => {
-  const { page } = await openPage(t);
+  const { page, browser } = await openPage(t);
   assert.equal(
     await page.evaluate(() => globalThis.crossOriginIsolated),
     false,
@@ -15,6 +24,10 @@ test('Linux boots by itself, talks, shares files and powers off', { timeout: 2 *
   await waitForOutput(page, READY, BOOT_MS);
 
   assert.equal(await shell(page, 'uname -m'), 'riscv64');
+
+  const share = await idleShare(page, browser.profile);
+  t.diagnostic(`idle at the prompt: ${(share * 100).toFixed(2)} % of a core`);
+  assert.ok(share < 0.03, `${(share * 100).toFixed(2)} % of a core`);
 
   // Pasted text arrives as it is.
   await page.evaluate(() => {

@@ -1,9 +1,8 @@
 // The embedded monitor: the buttons, the keyboard, and the page's manners while the guest works and while it idles.
 
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
-import { openPage, output, waitForOutput, waitForState } from './helper.mjs';
+import { idleShare, openPage, output, waitForOutput, waitForState } from './helper.mjs';
 
 const PROMPT = /^monitor> $/m;
 
@@ -121,37 +120,7 @@ test('a flood of output neither stops the page nor grows without bound', { timeo
 test('an idle guest uses less than 3 % of a core', { timeout: 120_000 }, async (t) => {
   const { page, browser } = await openPage(t, '?guest=monitor');
   await waitForOutput(page, PROMPT);
-  await page.waitForTimeout(3000);
-  const began = cpuSeconds(browser.profile);
-  const span = 10;
-  await page.waitForTimeout(span * 1000);
-  const used = (cpuSeconds(browser.profile) - began) / span;
-  t.diagnostic(`${(used * 100).toFixed(2)} % of a core`);
-  assert.ok(used < 0.03, `${(used * 100).toFixed(2)} % of a core`);
+  const share = await idleShare(page, browser.profile);
+  t.diagnostic(`${(share * 100).toFixed(2)} % of a core`);
+  assert.ok(share < 0.03, `${(share * 100).toFixed(2)} % of a core`);
 });
-
-/** CPU seconds used so far by the renderers of the browser with this profile. */
-function cpuSeconds(profile) {
-  let ticks = 0;
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    try {
-      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-      if (!command.includes('--type=renderer') || !descends(pid, profile)) continue;
-      const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
-      ticks += Number(fields[11]) + Number(fields[12]);
-    } catch {
-      // The process has ended.
-    }
-  }
-  assert.ok(ticks > 0, 'no renderer was found in /proc');
-  return ticks / 100;
-}
-
-/** Whether an ancestor of the process was started with this profile directory. */
-function descends(pid, profile) {
-  for (let at = pid; Number(at) > 1;) {
-    if (readFileSync(`/proc/${at}/cmdline`, 'utf8').includes(profile)) return true;
-    at = readFileSync(`/proc/${at}/stat`, 'utf8').split(') ')[1].split(' ')[1];
-  }
-  return false;
-}
