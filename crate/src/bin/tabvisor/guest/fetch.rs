@@ -16,8 +16,9 @@ pub const KNOWN: [(&str, &str); 3] = [
     ("u-boot", "U-Boot, a boot loader"),
 ];
 
-/// The kernel's command line: both the early and the late console are the one the board always has.
-const LINUX_APPEND: &str = "earlycon=sbi console=ttyS0";
+/// The kernel's command line. The virtio console tells the guest the terminal's size; until its driver is there the
+/// firmware's console speaks, and where there is none the guest's init falls back to the serial port.
+const LINUX_APPEND: &str = "earlycon=sbi console=hvc0";
 
 /// Gets the guests named, or all. Those already here stay as they are unless `update` asks for newer packages.
 pub fn fetch(names: &[String], update: bool) -> Result<()> {
