@@ -3,14 +3,15 @@
 //! The map of the house, from the guest outwards:
 //!
 //! * [`isa`] — what guest instructions mean. Knows no device and no host.
-//! * [`mem`] — guest RAM and the translation of guest addresses.
+//! * [`mem`] — guest RAM, the bus, and the fast table of translated addresses.
 //! * [`engine`] — running guest code: the interpreter and its run loop.
 //! * [`device`] — the board's devices, and those on virtio. Knows no engine.
 //! * [`storage`], [`net`] — what stands behind the block, file and network devices.
 //! * [`machine`] — puts them together: boards, boot, firmware.
 //! * `web` — the thin wasm-bindgen surface; the command line is its native sister.
 //!
-//! Time, randomness and input are parameters everywhere: nothing here reads a host clock by itself.
+//! Time, randomness and input are parameters: only `web`, the command line and the backends that stand for something of
+//! the host (a file, a folder, sockets) ask the host. `docs/architecture.md` tells the whole.
 
 pub mod device;
 pub mod engine;

@@ -1,4 +1,4 @@
-//! Guest memory: RAM, the bus a hart sees, and the fast table of translations.
+//! Guest memory: RAM, the bus a hart sees, and the fast table of translations. Knows no instruction set.
 
 mod bus;
 mod pages;

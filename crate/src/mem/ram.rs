@@ -1,7 +1,8 @@
 //! Guest RAM: one contiguous range of guest-physical addresses.
 //!
-//! Untouched pages cost nothing natively (the allocation is lazily zeroed). Everything that writes RAM on behalf of the
-//! guest goes through this type, so it can tell the code cache which pages holding translated code have changed.
+//! Untouched pages cost nothing. Everything that writes RAM on behalf of the guest goes through this type, so it can tell
+//! the code cache which pages holding decoded code have changed; only stores that the fast table answers do not, and it
+//! allows none to such pages.
 
 use std::fmt;
 

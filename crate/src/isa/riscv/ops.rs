@@ -1,7 +1,7 @@
 //! What an instruction's meaning is said in terms of.
 //!
 //! [`super::semantics`] says what every instruction does once, over this trait. The interpreter implements it with
-//! `u64` values and does the work at once; an IR builder implements it with IR values and writes the work down.
+//! `u64` values and does the work at once; a compiler can implement it with values of its own and write the work down.
 
 use super::insn::{Insn, Reg};
 

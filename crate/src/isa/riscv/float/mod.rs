@@ -1,7 +1,6 @@
 //! IEEE 754 binary32 and binary64 arithmetic as the RISC-V F and D extensions (version 2.2) define it.
 //!
-//! Every function takes and returns bit patterns in the low bits of a `u64`, so it serves the interpreter and the
-//! JIT's helpers alike:
+//! Every function takes and returns bit patterns in the low bits of a `u64`:
 //!
 //! ```
 //! use tabvisor::isa::riscv::float::{self, F64, Flags, Rounding};
