@@ -7,7 +7,7 @@ use super::Input;
 
 const MEMORY: u64 = 4 << 20;
 /// Instructions for each call of `run`, and how many calls.
-const SLICE: u64 = 2_000;
+const SLICE: u64 = 400;
 const SLICES: usize = 4;
 
 /// First byte: how to start ([`image`]); then code.
