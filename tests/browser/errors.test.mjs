@@ -27,9 +27,17 @@ test('a kernel for another machine', async (t) => {
 });
 
 test('a file that is no kernel at all', { timeout: 60_000 }, async (t) => {
-  // A raw file may be a kernel, so it is run; that nothing comes of it is said.
+  // A raw file may be a kernel, so it is run; it soon does nothing but trap.
   const { page } = await openPage(t, '?kernel=junk.bin', { more: { '/junk.bin': Buffer.alloc(5000, 'x') } });
-  assert.match(await complaint(page), /junk\.bin has been running for .* without printing anything/);
+  assert.match(await complaint(page), /The guest cannot go on: hart 0 is lost/);
+  await waitForState(page, 'Failed');
+});
+
+test('a kernel that says nothing', { timeout: 60_000 }, async (t) => {
+  // A jump to itself.
+  const silent = Buffer.from([0x6f, 0, 0, 0]);
+  const { page } = await openPage(t, '?kernel=silent.bin', { more: { '/silent.bin': silent } });
+  assert.match(await complaint(page), /silent\.bin has been running for .* without printing anything/);
 });
 
 test('a kernel chosen in the form that is too short', async (t) => {
