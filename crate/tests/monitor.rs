@@ -166,3 +166,22 @@ fn kernels_compute_what_they_compute_natively() {
         );
     }
 }
+
+#[test]
+fn a_paste_longer_than_the_backlog_arrives_whole() {
+    let mut console = Console::start(1, "");
+    console.wait_for(PROMPT);
+    let paste = "nop\r".repeat(40_000);
+    let mut left = paste.as_bytes();
+    left = &left[console.machine.console_input(left)..];
+    assert!(!left.is_empty(), "the backlog has a limit");
+    for _ in 0..1000 {
+        left = &left[console.machine.console_input(left)..];
+        let exit = console.machine.run(1_000_000);
+        console.text += &String::from_utf8_lossy(&console.machine.take_console_output());
+        if left.is_empty() && matches!(exit, Exit::Idle { .. }) {
+            break;
+        }
+    }
+    assert_eq!(console.text.matches("no such command").count(), 40_000);
+}

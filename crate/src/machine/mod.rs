@@ -38,8 +38,8 @@ const TURN_SHARED: u64 = 4_000;
 /// Rounds in a row in which harts did nothing but trap before the guest is taken for lost: over a million traps.
 const LOST_ROUNDS: u32 = 64;
 
-/// Console input that waits for the guest to take it; what comes beyond is refused.
-const MAX_CONSOLE_BACKLOG: usize = 1 << 20;
+/// Console input that waits for the guest to take it; no more is taken then.
+const MAX_CONSOLE_BACKLOG: usize = 64 << 10;
 
 /// Why a machine could not be made or started.
 #[derive(Debug, thiserror::Error)]
@@ -335,10 +335,17 @@ impl Machine {
         timers.flatten().chain(self.board.next_device_deadline()).min()
     }
 
-    /// Gives console input to the guest, which takes it when it can. Input is refused while a large backlog waits.
-    pub fn console_input(&mut self, bytes: &[u8]) {
-        let room = MAX_CONSOLE_BACKLOG - self.console_backlog.len();
-        self.console_backlog.extend(&bytes[..bytes.len().min(room)]);
+    /// Gives console input to the guest, which takes it when it can. Returns how many bytes were taken: with much input
+    /// waiting, the rest is to be offered again.
+    pub fn console_input(&mut self, bytes: &[u8]) -> usize {
+        let taken = bytes.len().min(self.console_room());
+        self.console_backlog.extend(&bytes[..taken]);
+        taken
+    }
+
+    /// Bytes that [`Self::console_input`] would take now.
+    pub fn console_room(&self) -> usize {
+        MAX_CONSOLE_BACKLOG.saturating_sub(self.console_backlog.len())
     }
 
     /// Moves console input on to the device that the guest uses: the virtio console once it has spoken there, unless it

@@ -149,9 +149,9 @@ impl WebMachine {
         Ok(self.machine.reset()?)
     }
 
-    /// Types at the console.
-    pub fn input(&mut self, bytes: &[u8]) {
-        self.machine.console_input(bytes);
+    /// Types at the console. Returns how many bytes were taken; the rest is to be offered again.
+    pub fn input(&mut self, bytes: &[u8]) -> usize {
+        self.machine.console_input(bytes)
     }
 
     /// What the console has printed since the last call.

@@ -22,6 +22,8 @@ export interface Drivable {
   /** Why the guest cannot go on, after `Lost`. */
   lost(): string;
   takeOutput(): Uint8Array;
+  /** Returns how many bytes were taken. */
+  input(bytes: Uint8Array): number;
   reset(): void;
   pauseClock(): void;
   resumeClock(): void;
@@ -43,6 +45,8 @@ const FIRST_BUDGET = 100_000;
 const BUDGET = { min: 10_000, max: 20_000_000 } as const;
 /** Output the page has not yet shown beyond which the guest has to wait. */
 const MOST_UNSHOWN_BYTES = 1 << 20;
+/** Console input that may wait for the guest to take it. */
+const MOST_TYPED_BYTES = 16 << 20;
 /** Longest that `setTimeout` can wait. */
 const LONGEST_SLEEP_MS = 0x7fff_ffff;
 
@@ -56,6 +60,7 @@ export class Runner {
   #running = false;
   #budget = FIRST_BUDGET;
   #unshown = 0;
+  #typed: Uint8Array[] = [];
   #busyMs = 0;
 
   constructor(machine: Drivable, events: RunnerEvents) {
@@ -111,6 +116,25 @@ export class Runner {
     this.#turn.port2.postMessage(null);
   }
 
+  /** Console input, passed on as the guest takes it. */
+  type(bytes: Uint8Array): void {
+    const waiting = this.#typed.reduce((sum, piece) => sum + piece.length, bytes.length);
+    if (waiting > MOST_TYPED_BYTES)
+      throw new Error('The guest takes no input; too much of it waits already.');
+    this.#typed.push(bytes);
+    this.wake();
+  }
+
+  #offerInput(): void {
+    for (let piece = this.#typed.shift(); piece; piece = this.#typed.shift()) {
+      const taken = this.#machine.input(piece);
+      if (taken < piece.length) {
+        this.#typed.unshift(piece.subarray(taken));
+        return;
+      }
+    }
+  }
+
   /** The page has shown `bytes` of output. */
   acknowledge(bytes: number): void {
     const held = this.#unshown > MOST_UNSHOWN_BYTES;
@@ -127,6 +151,7 @@ export class Runner {
   }
 
   #slice(): void {
+    this.#offerInput();
     const began = performance.now();
     const exit = this.#machine.run(this.#budget);
     const took = performance.now() - began;

@@ -154,8 +154,7 @@ async function answer(request: Request): Promise<Answer> {
       if (state.kind !== 'off' && state.kind !== 'failed') setState({ kind: 'off', code: 0 });
       return undefined;
     case 'input':
-      machine.input(request.bytes);
-      runner.wake();
+      runner.type(request.bytes);
       return undefined;
     case 'resize':
       machine.resize(request.cols, request.rows);

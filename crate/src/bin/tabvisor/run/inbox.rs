@@ -93,10 +93,15 @@ impl Inbox {
         }
     }
 
-    /// Sleeps until something is in the box or the time has come.
-    pub fn wait(&self, until: Option<Instant>) {
+    /// Sleeps until something is in the box or the time has come. Keys count only where they could be passed on
+    /// (`typing`).
+    pub fn wait(&self, until: Option<Instant>, typing: bool) {
         let mut contents = self.lock();
-        while contents.input.is_empty() && !contents.resized && !contents.frames && contents.leave.is_none() {
+        while (contents.input.is_empty() || !typing)
+            && !contents.resized
+            && !contents.frames
+            && contents.leave.is_none()
+        {
             contents = match until {
                 None => self
                     .shared
@@ -132,17 +137,17 @@ mod tests {
     #[test]
     fn waiting_ends_with_input_or_time() {
         let inbox = Inbox::default();
-        inbox.wait(Some(Instant::now() + Duration::from_millis(1)));
+        inbox.wait(Some(Instant::now() + Duration::from_millis(1)), true);
         let other = inbox.clone();
         let thread = std::thread::spawn(move || other.put_input(&vec![7; MAX_INPUT + 10]));
         let mut got = 0;
         while got < MAX_INPUT + 10 {
-            inbox.wait(None);
+            inbox.wait(None, true);
             got += inbox.take(1000).input.len();
         }
         thread.join().expect("the writer ends once all is taken");
         inbox.put_leave(Leave::Keys);
-        inbox.wait(None);
+        inbox.wait(None, true);
         assert_eq!(inbox.take(10).leave, Some(Leave::Keys));
         assert_eq!(inbox.take(10).leave, None);
     }

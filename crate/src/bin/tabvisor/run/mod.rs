@@ -133,14 +133,16 @@ impl Session {
                 Exit::Budget => {}
                 Exit::Idle { until_ns } => {
                     let wake = until_ns.and_then(|ns| self.start.checked_add(Duration::from_nanos(ns)));
-                    self.inbox.wait(wake.into_iter().chain(self.deadline).min());
+                    let typing = self.machine.console_room() > 0;
+                    self.inbox
+                        .wait(wake.into_iter().chain(self.deadline).min(), typing);
                 }
                 Exit::PowerOff => return Ok(End::PowerOff),
                 Exit::Failed { code } => return Ok(End::Failed(code)),
                 Exit::Lost { text } => return Ok(End::Lost(text)),
                 Exit::Reset => self.machine.reset()?,
             }
-            let news = self.inbox.take(KEYS);
+            let news = self.inbox.take(KEYS.min(self.machine.console_room()));
             if let Some(why) = news.leave {
                 return Ok(End::Left(why));
             }
