@@ -1,6 +1,8 @@
 //! The fuzz targets (`crate/fuzz`) without a fuzzer: every target over its seeds, and over mutations of them that are
 //! the same each time. `npm run fuzz` searches longer and knows where it has been.
 
+#![cfg(not(target_arch = "wasm32"))]
+
 use std::path::Path;
 use std::time::Instant;
 

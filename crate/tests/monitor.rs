@@ -1,6 +1,8 @@
 //! The embedded guest on our own machine: its self-test judges traps, paging and timers from inside, and its benchmark
 //! kernels must give the checksums that they give natively.
 
+#![cfg(not(target_arch = "wasm32"))]
+
 use tabvisor::machine::{Clock, Exit, Image, Machine, MachineConfig};
 
 const MONITOR: &[u8] = include_bytes!("../../tests/guests/monitor/monitor.elf");

@@ -147,7 +147,7 @@ impl BlockBackend for Overlay {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use proptest::prelude::*;
 

@@ -2,6 +2,8 @@
 //!
 //! The Linux, OpenSBI and U-Boot of these tests are Debian's own; `npm run setup` gets them. The monitor is ours.
 
+#![cfg(not(target_arch = "wasm32"))]
+
 mod harness;
 
 mod bad_input;

@@ -4,6 +4,8 @@
 //! `random` makes programs over every instruction; `directed` assembles the sources of `tests/conformance`, which
 //! also know what they should see. Needed: `qemu-system-riscv64` and `riscv64-unknown-elf-gcc`.
 
+#![cfg(not(target_arch = "wasm32"))]
+
 mod assembler;
 mod directed;
 mod elf;

@@ -1,5 +1,7 @@
 //! The virtio devices, driven as a guest's driver would: rings laid out in RAM, registers over the bus.
 
+#![cfg(not(target_arch = "wasm32"))]
+
 mod driver;
 
 mod balloon;
