@@ -6,16 +6,6 @@ import { gzipSync } from 'node:zlib';
 import { build, fingerprint, isMain, main, once, root, run, step } from './lib/steps.mjs';
 import { UNCHANGED, bindgen, setup } from './setup.mjs';
 
-/** What rustc lets the module use; wasm-opt must be told. */
-const FEATURES = [
-  '--enable-bulk-memory',
-  '--enable-multivalue',
-  '--enable-mutable-globals',
-  '--enable-nontrapping-float-to-int',
-  '--enable-reference-types',
-  '--enable-sign-ext',
-];
-
 /** Compiles the crate for the web and makes its JavaScript. */
 export async function buildWasm() {
   const target = 'wasm32-unknown-unknown';
@@ -27,14 +17,12 @@ export async function buildWasm() {
   const output = path.join(root, 'www/wasm');
   const present = existsSync(path.join(output, 'tabvisor_bg.wasm'));
   if (!present) rmSync(stamp, { force: true });
-  await once(stamp, inputs, 'wasm-bindgen and wasm-opt', async () => {
+  await once(stamp, inputs, 'wasm-bindgen', async () => {
     mkdirSync(output, { recursive: true });
+    // No wasm-opt: at -O3 the module is a fifth smaller, but boots Linux 8 to 12 % slower (docs/measurements.md).
     await run(path.join(bindgen, 'wasm-bindgen'), [
       ...['--target', 'web', '--out-dir', output, '--out-name', 'tabvisor', compiled],
     ]);
-    const module = path.join(output, 'tabvisor_bg.wasm');
-    const optimiser = path.join(root, 'node_modules/binaryen/bin/wasm-opt');
-    await run(process.execPath, [optimiser, '-O3', ...FEATURES, module, '-o', module]);
   });
 }
 

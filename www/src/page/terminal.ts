@@ -11,6 +11,8 @@ const READ_ALOUD_KEY = 'tabvisor.read-aloud';
 const F6 = '\x1b[17~';
 /** Longest that output waits for a frame: hidden pages get none. */
 const LONGEST_WAIT_MS = 100;
+/** Least time between two drawings of output. */
+const SHORTEST_PAUSE_MS = 40;
 
 const ANSI: Record<'light' | 'dark', ITheme> = {
   light: {
@@ -61,6 +63,7 @@ export class TerminalView {
   readonly #xterm: Terminal;
   #pending: Uint8Array[] = [];
   #drawn: (() => void)[] = [];
+  #drawnAt = 0;
   #control: HTMLButtonElement | undefined;
 
   constructor() {
@@ -110,7 +113,11 @@ export class TerminalView {
     return new Promise((resolve) => {
       this.#drawn.push(resolve);
       this.#pending.push(bytes);
-      if (this.#pending.length === 1) this.#soon(() => this.#flush());
+      if (this.#pending.length > 1) return;
+      // A flood is drawn less often than the screen could: drawing costs the guest its time.
+      const pause = this.#drawnAt + SHORTEST_PAUSE_MS - performance.now();
+      if (pause > 0) setTimeout(() => this.#soon(() => this.#flush()), pause);
+      else this.#soon(() => this.#flush());
     });
   }
 
@@ -132,6 +139,7 @@ export class TerminalView {
     const drawn = this.#drawn;
     this.#pending = [];
     this.#drawn = [];
+    this.#drawnAt = performance.now();
     for (const chunk of chunks) this.#xterm.write(chunk);
     this.#xterm.write('', () => drawn.forEach((resolve) => resolve()));
   }
