@@ -15,7 +15,9 @@
 
 pub mod device;
 pub mod engine;
+pub mod ir;
 pub mod isa;
+pub mod jit;
 pub mod machine;
 pub mod mem;
 pub mod net;

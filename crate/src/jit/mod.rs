@@ -1,0 +1,85 @@
+//! Compiling regions of guest code.
+//!
+//! A back end turns a [`crate::ir::Region`] into a function of the host, as [`crate::ir::abi`] describes it. In the page it
+//! is a WebAssembly module, natively machine code by Cranelift. Back ends know nothing of the guest's instruction set.
+
+use std::fmt;
+
+use crate::ir::Region;
+
+/// How much is done for a region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Tier {
+    /// Small and compiled fast.
+    Quick,
+    /// Large, with every optimisation.
+    Hot,
+}
+
+/// A region to be compiled.
+#[derive(Debug)]
+pub struct Job {
+    /// Its number: given back with the code, and stored by the code when it leaves at a point.
+    pub number: u32,
+    /// What is to be compiled, as it was lifted: passes are the back end's to run, on whatever thread it compiles.
+    pub region: Region,
+    /// How much is to be done for it.
+    pub tier: Tier,
+}
+
+/// Compiled code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Code {
+    /// The function: natively its address, in wasm its index in the function table.
+    pub function: usize,
+    /// Its size in bytes.
+    pub bytes: usize,
+}
+
+/// Why a region could not be compiled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CompileError {
+    /// The compiler refused it.
+    #[error("the compiler refused region {number}: {text}")]
+    Refused {
+        /// The region's number.
+        number: u32,
+        /// What it said.
+        text: String,
+    },
+    /// No room for code, or in the function table.
+    #[error("no room for compiled code: {0}")]
+    NoRoom(String),
+}
+
+/// A job that is done.
+#[derive(Debug)]
+pub struct Finished {
+    /// The job's number.
+    pub number: u32,
+    /// The code.
+    pub result: Result<Code, CompileError>,
+}
+
+/// A compiler.
+pub trait Backend: fmt::Debug + Send {
+    /// Takes a job, or gives it back if too much is waiting already.
+    fn submit(&mut self, job: Job) -> Result<(), Job>;
+    /// Adds what has been finished since the last call. Never blocks for long: a back end that compiles on the caller's
+    /// thread does at most some milliseconds of work.
+    fn finished(&mut self, into: &mut Vec<Finished>);
+    /// Jobs taken and not yet finished.
+    fn pending(&self) -> usize;
+    /// Gives the code's memory and place in tables back. Nobody will call it again.
+    fn release(&mut self, code: Code);
+    /// A function of the host from code: natively the address itself.
+    ///
+    /// # Safety
+    /// `code` must be one of this back end's, not released; `state` must be the state that the [`crate::ir::Abi`] it was
+    /// made with describes, and nothing else may use that meanwhile.
+    unsafe fn call(&self, function: usize, state: *mut u8, entry: u32) -> u32;
+    /// Bytes of code held.
+    fn code_bytes(&self) -> usize;
+    /// WebAssembly modules made so far; natively 0.
+    fn modules(&self) -> usize;
+}
