@@ -1,8 +1,9 @@
 //! Running guest code.
 //!
 //! [`code`] keeps decoded pages, shared by all harts; [`fetch`] finds a hart's page by virtual address; and
-//! [`interpreter`] executes.
+//! [`interpreter`] executes. [`branch_target`] leads indirect jumps to compiled code.
 
+pub mod branch_target;
 pub mod code;
 pub mod fetch;
 pub mod interpreter;

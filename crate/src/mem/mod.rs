@@ -3,6 +3,7 @@
 mod bus;
 mod pages;
 mod ram;
+pub mod replacement;
 pub mod tlb;
 
 pub use bus::{Bus, BusFault};
