@@ -4,6 +4,7 @@
 //! an instruction that never falls through. A map from offset to index finds where to enter. Jumps within a page are
 //! thus two loads, with no look-up by address. A write to the page drops it whole.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use crate::isa::riscv::decode::decode;
@@ -19,6 +20,38 @@ const SLOTS: usize = PAGE_SIZE as usize / 2;
 /// When the decoded pages hold more instructions than this (16 bytes each), all are dropped.
 const MAX_INSTRUCTIONS: usize = 4 << 20;
 
+/// What is known of one even offset in a page.
+#[derive(Debug)]
+pub struct Slot {
+    /// Index of the instruction there, or [`UNDECODED`].
+    pub index: u16,
+    /// How often execution may still jump here before that is worth a look of the run loop.
+    heat: Cell<u16>,
+}
+
+impl Slot {
+    /// Notes that execution jumps here. False when the heat is used up.
+    #[inline(always)]
+    pub fn arrive(&self, step: u16) -> bool {
+        let heat = self.heat.get();
+        if heat == 0 {
+            return false;
+        }
+        self.heat.set(heat - step);
+        true
+    }
+
+    /// Arrivals left.
+    pub fn heat(&self) -> u16 {
+        self.heat.get()
+    }
+
+    /// Sets how many arrivals are left.
+    pub fn set_heat(&self, heat: u16) {
+        self.heat.set(heat);
+    }
+}
+
 /// One decoded page.
 #[derive(Debug)]
 pub struct Page {
@@ -26,23 +59,31 @@ pub struct Page {
     pub physical: u64,
     /// Runs, one after the other.
     insns: Vec<Insn>,
-    /// Index into `insns` of the instruction at each even offset, or [`UNDECODED`].
-    map: [u16; SLOTS],
+    map: [Slot; SLOTS],
 }
 
 impl Page {
-    fn new(physical: u64) -> Box<Self> {
+    fn new(physical: u64, heat: u16) -> Box<Self> {
         Box::new(Page {
             physical,
             insns: Vec::new(),
-            map: [UNDECODED; SLOTS],
+            map: std::array::from_fn(|_| Slot {
+                index: UNDECODED,
+                heat: Cell::new(heat),
+            }),
         })
+    }
+
+    /// What is known of `offset`.
+    #[inline(always)]
+    pub fn slot(&self, offset: u64) -> &Slot {
+        &self.map[(offset as usize & (PAGE_SIZE as usize - 1)) / 2]
     }
 
     /// Index of the instruction at `offset`, or [`UNDECODED`].
     #[inline(always)]
     pub fn index(&self, offset: u64) -> u16 {
-        self.map[(offset as usize & (PAGE_SIZE as usize - 1)) / 2]
+        self.slot(offset).index
     }
 
     /// The instruction at an index that [`Self::index`] gave. The pointer is good until the page decodes more.
@@ -58,7 +99,7 @@ impl Page {
         let mut at = offset as usize & (PAGE_SIZE as usize - 2);
         loop {
             // A run ends where it meets code that is decoded, or the page's end.
-            if at == PAGE_SIZE as usize || self.map[at / 2] != UNDECODED {
+            if at == PAGE_SIZE as usize || self.map[at / 2].index != UNDECODED {
                 self.push(
                     at,
                     Insn {
@@ -76,7 +117,7 @@ impl Page {
                 None if low & 3 == 3 => Insn::new(Op::Straddle),
                 None => decode(u32::from(low)),
             };
-            self.map[at / 2] = self.insns.len() as u16;
+            self.map[at / 2].index = self.insns.len() as u16;
             self.push(at, insn);
             if insn.op.ends_run() {
                 return;
@@ -104,16 +145,19 @@ pub struct CodeCache {
     pub drops: u64,
     /// Counts the times that a page became one that holds code: who remembers permissions to store forgets them.
     pub marks: u64,
+    /// Heat of offsets in pages to come. It must not be 0.
+    pub initial_heat: u16,
 }
 
 impl Default for CodeCache {
     fn default() -> Self {
         CodeCache {
             pages: HashMap::new(),
-            empty: Page::new(u64::MAX),
+            empty: Page::new(u64::MAX, u16::MAX),
             instructions: 0,
             drops: 0,
             marks: 0,
+            initial_heat: u16::MAX,
         }
     }
 }
@@ -134,7 +178,8 @@ impl CodeCache {
             self.marks += 1;
         }
         let bytes = ram.slice(base, PAGE_SIZE).ok()?;
-        let page = self.pages.entry(base).or_insert_with(|| Page::new(base));
+        let heat = self.initial_heat;
+        let page = self.pages.entry(base).or_insert_with(|| Page::new(base, heat));
         if page.index(physical) == UNDECODED {
             let before = page.insns.len();
             page.decode_run(bytes, physical);

@@ -20,6 +20,8 @@ pub struct Core {
     pub fetch: FetchCache,
     /// Loads and stores executed, for the hit rate of the fast table.
     pub accesses: u64,
+    /// What an arrival at the target of a jump takes from its heat: 0 where nobody wants to know what is hot.
+    pub heat_step: u16,
 }
 
 impl Core {
@@ -29,6 +31,7 @@ impl Core {
             hart,
             fetch: FetchCache::default(),
             accesses: 0,
+            heat_step: 0,
         }
     }
 }

@@ -148,6 +148,7 @@ fn run_pages<B: Bus>(core: &mut Core, bus: &mut B, entry: Entry) -> Option<Leave
     let privilege = core.hart.state.privilege;
     let table = core.hart.tlb.table(core.hart.data_context());
     let pc = core.hart.state.pc;
+    let heat_step = core.heat_step;
     let mut exec = Exec {
         core,
         bus,
@@ -230,10 +231,10 @@ fn run_pages<B: Bus>(core: &mut Core, bus: &mut B, entry: Entry) -> Option<Leave
                 }
             }
             // SAFETY: as above; pages in the fetch cache are alive.
-            let index = unsafe { (*page).index(target) };
-            if index != UNDECODED {
+            let slot = unsafe { (*page).slot(target) };
+            if slot.index != UNDECODED && slot.arrive(heat_step) {
                 // SAFETY: as above.
-                at = unsafe { (*page).insn(index) };
+                at = unsafe { (*page).insn(slot.index) };
                 run_start = at;
                 continue;
             }
