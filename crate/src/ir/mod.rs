@@ -13,8 +13,14 @@
 //! The representation knows no instruction set: slots are numbers, whose names, types and places are in an [`Abi`].
 
 pub mod abi;
+pub mod eval;
+pub mod generate;
+pub mod interpret;
+pub mod scene;
+pub mod verify;
 
 pub use abi::{Abi, SlotInfo};
+pub use verify::verify;
 
 /// An instruction of the same block, and what it made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -211,17 +217,18 @@ impl Precision {
 
 /// Floating-point operations. All round and raise flags exactly as the guest's architecture says: the fast way is a host
 /// operation, taken only where it provably gives the same result and raises nothing that is not raised already; else the
-/// helper [`abi::Helper::Float`] does it.
+/// helper [`abi::Helper::Float`] does it. [`eval::float`] says it in code.
 ///
 /// The fast way's conditions. *Ready* means: the guest's inexact flag is set already, and its dynamic rounding mode is to
-/// nearest, ties to even.
+/// nearest, ties to even. A result is *normal* if it is finite and greater in magnitude than the smallest normal number:
+/// that one may have been rounded up to, which is an underflow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FloatOp {
     /// `a + b`: ready, and the result is finite
     Add,
     /// `a - b`: as for `Add`
     Sub,
-    /// `a × b`: ready, and the result is normal (not zero, not subnormal, not infinite, no NaN)
+    /// `a × b`: ready, and the result is normal (so not zero, not subnormal, not infinite, no NaN)
     Mul,
     /// `a ÷ b`: ready, and the result is normal, and so is `b`
     Div,
