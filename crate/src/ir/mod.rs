@@ -17,6 +17,7 @@ pub mod eval;
 pub mod generate;
 pub mod interpret;
 pub mod scene;
+pub mod text;
 pub mod verify;
 
 pub use abi::{Abi, SlotInfo};
@@ -557,6 +558,18 @@ impl Inst {
                 | Inst::Call { .. }
                 | Inst::ExitIf { .. }
         )
+    }
+
+    /// The point at which it may leave the region, to be changed.
+    pub fn exit_point_mut(&mut self) -> Option<&mut PointId> {
+        match self {
+            Inst::Load { at, .. }
+            | Inst::Store { at, .. }
+            | Inst::LoadForUpdate { at, .. }
+            | Inst::Call { at, .. }
+            | Inst::ExitIf { at, .. } => Some(at),
+            _ => None,
+        }
     }
 
     /// The point at which it may leave the region.
