@@ -8,7 +8,8 @@ import { buildBench } from './build.mjs';
 import { chart } from './chart.mjs';
 import { Console } from './console.mjs';
 import { cpio } from './cpio.mjs';
-import { geometricMean, median, ratios, table } from './report.mjs';
+import { markdown } from './readme.mjs';
+import { figures, geometricMean, median, ratios, table } from './report.mjs';
 
 const checksums = JSON.parse(readFileSync(new URL('checksums.json', import.meta.url), 'utf8'));
 
@@ -36,6 +37,18 @@ test('cpio archives have the newc layout', () => {
   assert.match(text, /TRAILER!!!\0+$/);
 });
 
+test('cpio archives hold folders and links', () => {
+  const text = cpio([
+    { name: 'bin', folder: true, mode: 0o755 },
+    { name: 'sbin', link: 'bin' },
+  ]).toString('latin1');
+  assert.equal(text.slice(14, 22), '000041ed');
+  const link = text.indexOf('070701', 1);
+  assert.equal(text.slice(link + 14, link + 22), '0000a1ff');
+  assert.equal(text.slice(link + 54, link + 62), '00000003');
+  assert.equal(text.slice(link + 116, link + 119), 'bin');
+});
+
 test('ratios leave the boot out of the mean', () => {
   assert.equal(median([3, 1, 2]), 2);
   assert.deepEqual([...ratios(rows, 'qemu', 'native')], [['int', 4]]);
@@ -49,6 +62,29 @@ test('ratios leave the boot out of the mean', () => {
   assert.ok(Math.abs(mean - 4) < 1e-9);
   assert.equal(geometricMean(new Map()), undefined);
   assert.match(table(rows), /^int +0\.10 +0\.40 +4\.00$/m);
+});
+
+test('figures that have a goal appear when both engines were measured', () => {
+  assert.deepEqual(figures(rows), []);
+  const row = (engine, kernel, cpu_s) => ({ kernel, engine, cpu_s, wall_s: cpu_s, checksum: null });
+  const measured = [
+    ...['boot', 'int', 'matmul'].map((kernel) => row('qemu', kernel, 1)),
+    ...[row('page-jit', 'boot', 1.25), row('page-jit', 'int', 1.6), row('page-jit', 'matmul', 0.1)],
+    row('v86', 'matmul', 10),
+  ];
+  const found = figures(measured);
+  assert.deepEqual(
+    found.map(({ name, value, reached }) => [name, +value.toFixed(3), reached]),
+    [
+      ['page-jit/qemu, mean', 0.4, true],
+      ['page-jit/qemu, worst kernel', 1.6, false],
+      ['page-jit/qemu, matmul', 0.1, true],
+      ['page-jit/qemu, boot', 1.25, true],
+      ['page-jit/v86, mean', 0.01, true],
+    ],
+  );
+  assert.match(found[1].text, /MISSED$/);
+  assert.match(markdown(measured), /^\| page-jit\/qemu, mean \| 0\.40 \| 0\.8 \|$/m);
 });
 
 test('the chart is drawn whatever rows there are', () => {
@@ -65,5 +101,6 @@ test('the console finds words that come in pieces, and says when the guest is go
   assert.equal((await found)[1], '12');
   const lost = console.waitFor(/more/, 5);
   console.end('the emulator ended');
+  assert.equal(console.lastLine(), 'rest');
   await assert.rejects(lost, /the emulator ended; its last words:\n rest/);
 });

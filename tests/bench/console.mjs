@@ -30,6 +30,12 @@ export class Console {
     return this.#text.split('\n').slice(-12).join('\n');
   }
 
+  /** The last line that says something, for telling how far the guest is. */
+  lastLine() {
+    const lines = this.#text.split(/[\r\n]+/).map((line) => line.replaceAll(/[^ -~]/g, '').trim());
+    return (lines.findLast((line) => line !== '') ?? '').slice(0, 100);
+  }
+
   /** Waits for `pattern` and returns the match; the output up to its end is used up. */
   async waitFor(pattern, seconds) {
     const deadline = Date.now() + seconds * 1000;

@@ -1,4 +1,4 @@
-// What the runner shows of its rows: ratios, their geometric means, the table.
+// What the runner shows of its rows: ratios, their geometric means, the table, and the figures that have a goal.
 
 /** The median of some numbers: of an even count the lower of the two in the middle. */
 export function median(numbers) {
@@ -73,4 +73,35 @@ export function table(rows) {
       columns.map((column) => column.mean),
     ),
   ].join('\n');
+}
+
+const mean = geometricMean;
+const worst = (map) => {
+  const values = [...map].filter(([kernel]) => kernel !== 'boot').map(([, value]) => value);
+  return values.length > 0 ? Math.max(...values) : undefined;
+};
+const only = (kernel) => (map) => map.get(kernel);
+
+/** The ratios that the compiled engines are judged by, and how much each may be: [engine, base, what, value, goal]. */
+const GOALS = [
+  ['page-jit', 'qemu', 'mean', mean, 0.8],
+  ['page-jit', 'qemu', 'worst kernel', worst, 1.5],
+  ['page-jit', 'qemu', 'matmul', only('matmul'), 0.35],
+  ['page-jit', 'qemu', 'boot', only('boot'), 1.5],
+  ['jit', 'qemu', 'mean', mean, 0.4],
+  ['jit', 'qemu', 'worst kernel', worst, 0.9],
+  ['jit', 'qemu', 'boot', only('boot'), 1],
+  ['page-jit', 'v86', 'mean', mean, 0.25],
+];
+
+/** Those of the ratios that the rows allow: `[{ name, value, goal, reached, text }]`, `text` a line for people. */
+export function figures(rows) {
+  return GOALS.flatMap(([engine, base, what, of, goal]) => {
+    const value = of(ratios(rows, engine, base));
+    if (value === undefined) return [];
+    const name = `${engine}/${base}, ${what}`;
+    const reached = value <= goal;
+    const text = `${name.padEnd(32)}${number(value).padStart(6)}   goal ${goal}${reached ? '' : '   MISSED'}`;
+    return [{ name, value, goal, reached, text }];
+  });
 }

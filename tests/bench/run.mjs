@@ -11,15 +11,20 @@ import { gzipSync } from 'node:zlib';
 import { buildBench } from './build.mjs';
 import { chart } from './chart.mjs';
 import { cpio } from './cpio.mjs';
-import { engines } from './engines.mjs';
-import { median, table } from './report.mjs';
+import { engines, usual, withGuest } from './engines.mjs';
+import { figures, median, table } from './report.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '../..');
 const checksums = JSON.parse(readFileSync(join(here, 'checksums.json'), 'utf8'));
 const allKernels = ['boot', ...Object.keys(checksums)];
 
+/** How often a long wait says that it goes on. */
+const PROGRESS_MS = 15_000;
+
 const usage = `npm run bench -- [--engines ${Object.keys(engines).join(',')}]
+                                (default ${usual.join(',')}; v86 and its
+                                guest are got on first use)
                  [--kernels ${allKernels.join(',')}]
                  [--repeat N]   runs of each kernel; the median counts (default 1)
                  [--json FILE]  write the rows there
@@ -27,9 +32,9 @@ const usage = `npm run bench -- [--engines ${Object.keys(engines).join(',')}]
 
 class UsageError extends Error {}
 
-/** A comma-separated list of known names. */
-function list(text, known, what) {
-  if (text === undefined) return known;
+/** A comma-separated list of known names, in their usual order. */
+function list(text, known, what, usual = known) {
+  if (text === undefined) return usual;
   const names = text.split(',').filter(Boolean);
   const odd = names.find((name) => !known.includes(name));
   if (odd !== undefined) throw new UsageError(`there is no ${what} ${odd}`);
@@ -53,7 +58,7 @@ function options() {
     throw new UsageError(`--repeat ${values.repeat}: a count from 1 is wanted`);
   return {
     help: values.help,
-    engines: list(values.engines, Object.keys(engines), 'engine'),
+    engines: list(values.engines, Object.keys(engines), 'engine', usual),
     kernels: list(values.kernels, allKernels, 'kernel'),
     repeat,
     json: values.json,
@@ -76,16 +81,30 @@ function prepareGuest() {
   return { kernel: join(folder, kernel), initrd: output, append: 'earlycon=sbi console=ttyS0' };
 }
 
+/** Waits for `work`; says now and then that it goes on, with the last line of the guest's console. */
+async function patiently(engine, what, work) {
+  const started = Date.now();
+  const timer = setInterval(() => {
+    const seconds = Math.round((Date.now() - started) / 1000);
+    console.error(`  ${what}: ${seconds} s so far; ${engine.console?.lastLine() ?? ''}`);
+  }, PROGRESS_MS);
+  try {
+    return await work;
+  } finally {
+    clearInterval(timer);
+  }
+}
+
 /** Runs the kernels on one engine and hands each row to `add`. */
 async function measure(name, { kernels, repeat }, guest, add) {
   const engine = engines[name]();
   await engine.needs();
   try {
-    const boot = await engine.boot(guest);
+    const boot = await patiently(engine, 'boot', engine.boot(guest));
     if (boot && kernels.includes('boot')) add({ kernel: 'boot', engine: name, ...boot, checksum: null });
     for (const kernel of kernels.filter((kernel) => kernel !== 'boot')) {
       const runs = [];
-      for (let i = 0; i < repeat; i++) runs.push(await engine.run(kernel));
+      for (let i = 0; i < repeat; i++) runs.push(await patiently(engine, kernel, engine.run(kernel)));
       const wrong = runs.find((run) => run.checksum !== checksums[kernel]);
       add({
         kernel,
@@ -108,7 +127,7 @@ async function main() {
   }
   // The slow part comes last: what is missing should be said before it.
   for (const name of wanted.engines) await engines[name]().needs();
-  const guest = wanted.engines.some((name) => name !== 'native') ? prepareGuest() : {};
+  const guest = wanted.engines.some((name) => withGuest.includes(name)) ? prepareGuest() : {};
   guest.nativeBench = buildBench('amd64');
 
   const rows = [];
@@ -129,6 +148,8 @@ async function main() {
   }
 
   console.log(`\n${table(rows)}`);
+  const reached = figures(rows);
+  if (reached.length > 0) console.log(`\n${reached.map(({ text }) => text).join('\n')}`);
   if (wanted.json)
     writeFileSync(wanted.json, `[\n${rows.map((row) => JSON.stringify(row)).join(',\n')}\n]\n`);
   if (wanted.svg && wanted.engines.length > 1) {

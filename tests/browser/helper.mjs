@@ -46,7 +46,8 @@ export async function serve(more = {}) {
     const url = new URL(request.url, 'http://localhost');
     const name = decodeURIComponent(url.pathname);
     if (name in more) {
-      response.writeHead(more[name] === null ? 404 : 200, { 'content-type': 'application/octet-stream' });
+      const type = TYPES[path.extname(name)] ?? 'application/octet-stream';
+      response.writeHead(more[name] === null ? 404 : 200, { 'content-type': type });
       response.end(more[name] ?? undefined);
       return;
     }

@@ -20,18 +20,23 @@ const PACKAGES = [
 ];
 
 /** Installs the packages the tests need that are not here. */
-export async function installTestPackages() {
+export function installTestPackages() {
+  return installPackages(PACKAGES, 'the tests');
+}
+
+/** Installs those of the packages that are not here; `packages` is a list as above, `purpose` says what needs them. */
+export async function installPackages(packages, purpose) {
   const has = (what) =>
     what.startsWith('/') ? existsSync(what) : which(what) || existsSync(`/usr/sbin/${what}`);
-  const missing = PACKAGES.filter(([what]) => !has(what)).map(([, name]) => name);
+  const missing = packages.filter(([what]) => !has(what)).map(([, name]) => name);
   if (missing.length === 0) return;
   if (!which('apt-get')) {
     throw new Failure(
-      `The tests need what these packages of Debian hold: ${missing.join(', ')}.\n` +
-        'This system has no apt-get: install their like and run npm test again.',
+      `What ${purpose} need is in these packages of Debian: ${missing.join(', ')}.\n` +
+        'This system has no apt-get: install their like and run the same again.',
     );
   }
-  await step(`Debian packages for the tests: ${missing.join(' ')}`, async () => {
+  await step(`Debian packages for ${purpose}: ${missing.join(' ')}`, async () => {
     const install = () => asRoot('apt-get', ['install', '-y', '--no-install-recommends', ...missing]);
     try {
       await install();
@@ -57,6 +62,19 @@ function asRoot(command, args) {
  * returns the file's path. Nothing of the system's apt is touched, and no root is needed.
  */
 export async function download(name, suites, accept, folder) {
+  const archive = await openArchive(folder, suites);
+  const versions = await archive.versions(name);
+  const version = versions.find(accept);
+  if (!version)
+    throw new Failure(`Debian's ${suites.join(', ')} have no fitting ${name}: ${versions.join(', ')}`);
+  return archive.download(name, version);
+}
+
+/**
+ * Reads the package lists of some suites, for this machine's architecture or the one given, with an apt whose state is
+ * below `folder`. The result looks packages up and downloads them into `folder`.
+ */
+export async function openArchive(folder, suites, architecture) {
   const state = path.join(folder, 'apt');
   for (const sub of ['lists/partial', 'cache/archives/partial', 'state', 'empty']) {
     mkdirSync(path.join(state, sub), { recursive: true });
@@ -73,8 +91,12 @@ export async function download(name, suites, accept, folder) {
   // Proxies and the like come from the machine, the rest of its settings do not.
   const settings = await run('apt-config', ['dump'], { stdout: true });
   const acquire = settings.split('\n').filter((line) => /^Acquire::(?!IndexTargets)/.test(line));
+  const foreign = architecture
+    ? [`APT::Architecture "${architecture}";`, `APT::Architectures { "${architecture}"; };`]
+    : [];
   const config = [
     ...acquire,
+    ...foreign,
     'APT::Sandbox::User "root";',
     'Acquire::Languages "none";',
     `Dir::Etc::sourcelist "${state}/private.sources";`,
@@ -89,23 +111,37 @@ export async function download(name, suites, accept, folder) {
     `Dir::Cache "${state}/cache";`,
   ];
   writeFileSync(path.join(state, 'apt.conf'), config.join('\n') + '\n');
-  const options = {
-    cwd: folder,
-    env: { APT_CONFIG: path.join(state, 'apt.conf'), LC_ALL: 'C' },
-    stdout: true,
+  const apt = (program, ...words) =>
+    run(program, words, {
+      cwd: folder,
+      env: { APT_CONFIG: path.join(state, 'apt.conf'), LC_ALL: 'C' },
+      stdout: true,
+    });
+  await apt('apt-get', '-qq', 'update');
+  return {
+    /** The versions of a package, newest first. */
+    async versions(name) {
+      const lines = (await apt('apt-cache', 'madison', name)).split('\n');
+      return lines.map((line) => line.split('|')[1]?.trim()).filter(Boolean);
+    },
+
+    /** Names of the packages that one depends on. */
+    async dependencies(name) {
+      const lines = (await apt('apt-cache', 'depends', '--important', name)).split('\n');
+      return lines.map((line) => /Depends: (\S+)/.exec(line)?.[1]).filter(Boolean);
+    },
+
+    /** The path of the package's file, of the newest version if none is given. */
+    async download(name, version) {
+      const what = version ? `${name}=${version}` : name;
+      await apt('apt-get', '-qq', 'download', what);
+      const file = readdirSync(folder).find(
+        (entry) => entry.startsWith(`${name}_`) && entry.endsWith('.deb'),
+      );
+      if (!file) throw new Failure(`apt-get download ${what} left no file`);
+      return path.join(folder, file);
+    },
   };
-  await run('apt-get', ['-qq', 'update'], options);
-  const versions = (await run('apt-cache', ['madison', name], options))
-    .split('\n')
-    .map((line) => line.split('|')[1]?.trim())
-    .filter(Boolean);
-  const version = versions.find(accept);
-  if (!version)
-    throw new Failure(`Debian's ${suites.join(', ')} have no fitting ${name}: ${versions.join(', ')}`);
-  await run('apt-get', ['-qq', 'download', `${name}=${version}`], options);
-  const file = readdirSync(folder).find((entry) => entry.startsWith(`${name}_`) && entry.endsWith('.deb'));
-  if (!file) throw new Failure(`apt-get download ${name}=${version} left no file`);
-  return path.join(folder, file);
 }
 
 /** The address of Debian's main archive: from the environment, else out of this machine's apt sources. */
