@@ -3,7 +3,22 @@
 
 #![cfg(not(target_arch = "wasm32"))]
 
+#[macro_use]
+mod engines;
+
+use engines::Engine;
 use tabvisor::machine::{Clock, Exit, Image, Machine, MachineConfig};
+
+under_every_engine!(
+    the_self_test_passes,
+    harts_are_started_and_stopped,
+    memory_can_be_seen_and_changed,
+    lines_can_be_edited_and_commands_ended,
+    an_idle_monitor_waits_for_input,
+    it_switches_off_and_starts_again,
+    kernels_compute_what_they_compute_natively,
+    a_paste_longer_than_the_backlog_arrives_whole,
+);
 
 const MONITOR: &[u8] = include_bytes!("../../tests/guests/monitor/monitor.elf");
 const CHECKSUMS: &str = include_str!("../../tests/bench/checksums.json");
@@ -18,27 +33,28 @@ struct Console {
 }
 
 impl Console {
-    fn start(harts: usize, append: &str) -> Console {
-        let machine = Machine::new(MachineConfig {
-            memory_bytes: 128 << 20,
-            harts,
-            bios: None,
-            kernel: Some(Image {
-                name: "monitor.elf".into(),
-                bytes: MONITOR.to_vec(),
-            }),
-            initrd: None,
-            append: append.into(),
-            disks: Vec::new(),
-            shares: Vec::new(),
-            net: None,
-            entropy: Box::new(|bytes| bytes.fill(7)),
-            clock: Clock::Virtual {
-                ns_per_instruction: 10,
-            },
-            epoch_ns: 0,
-        })
-        .expect("the monitor's machine is sound");
+    fn start(engine: Engine, harts: usize, append: &str) -> Console {
+        let machine = engine
+            .machine(MachineConfig {
+                memory_bytes: 128 << 20,
+                harts,
+                bios: None,
+                kernel: Some(Image {
+                    name: "monitor.elf".into(),
+                    bytes: MONITOR.to_vec(),
+                }),
+                initrd: None,
+                append: append.into(),
+                disks: Vec::new(),
+                shares: Vec::new(),
+                net: None,
+                entropy: Box::new(|bytes| bytes.fill(7)),
+                clock: Clock::Virtual {
+                    ns_per_instruction: 10,
+                },
+                epoch_ns: 0,
+            })
+            .expect("the monitor's machine is sound");
         Console {
             machine,
             text: String::new(),
@@ -74,10 +90,9 @@ impl Console {
     }
 }
 
-#[test]
-fn the_self_test_passes() {
+fn the_self_test_passes(engine: Engine) {
     for harts in [1, 4] {
-        let mut console = Console::start(harts, "");
+        let mut console = Console::start(engine, harts, "");
         console.wait_for("TABVISOR MONITOR READY");
         console.wait_for(PROMPT);
         let output = console.command("selftest");
@@ -85,9 +100,8 @@ fn the_self_test_passes() {
     }
 }
 
-#[test]
-fn harts_are_started_and_stopped() {
-    let mut console = Console::start(8, "");
+fn harts_are_started_and_stopped(engine: Engine) {
+    let mut console = Console::start(engine, 8, "");
     console.wait_for(PROMPT);
     let output = console.command("harts");
     assert!(
@@ -96,9 +110,8 @@ fn harts_are_started_and_stopped() {
     );
 }
 
-#[test]
-fn memory_can_be_seen_and_changed() {
-    let mut console = Console::start(1, "");
+fn memory_can_be_seen_and_changed(engine: Engine) {
+    let mut console = Console::start(engine, 1, "");
     console.wait_for(PROMPT);
     assert_eq!(console.command("poke h 0x86000000 0x1234 0xabcd"), "");
     assert_eq!(
@@ -112,9 +125,8 @@ fn memory_can_be_seen_and_changed() {
     );
 }
 
-#[test]
-fn lines_can_be_edited_and_commands_ended() {
-    let mut console = Console::start(1, "");
+fn lines_can_be_edited_and_commands_ended(engine: Engine) {
+    let mut console = Console::start(engine, 1, "");
     console.wait_for(PROMPT);
     assert!(
         console
@@ -128,9 +140,8 @@ fn lines_can_be_edited_and_commands_ended() {
     assert!(console.wait_for(PROMPT).contains("^C"));
 }
 
-#[test]
-fn an_idle_monitor_waits_for_input() {
-    let mut console = Console::start(1, "");
+fn an_idle_monitor_waits_for_input(engine: Engine) {
+    let mut console = Console::start(engine, 1, "");
     console.wait_for(PROMPT);
     for _ in 0..3 {
         let exit = console.machine.run(10_000_000);
@@ -138,16 +149,15 @@ fn an_idle_monitor_waits_for_input() {
     }
 }
 
-#[test]
-fn it_switches_off_and_starts_again() {
+fn it_switches_off_and_starts_again(engine: Engine) {
     for (command, wanted) in [("poweroff", Exit::PowerOff), ("reboot", Exit::Reset)] {
-        let mut console = Console::start(1, &format!("run={command}"));
+        let mut console = Console::start(engine, 1, &format!("run={command}"));
         let exit = (0..100)
             .map(|_| console.machine.run(1_000_000))
             .find(|exit| *exit != Exit::Budget);
         assert_eq!(exit, Some(wanted));
     }
-    let mut console = Console::start(1, "run=poweroff fail");
+    let mut console = Console::start(engine, 1, "run=poweroff fail");
     let exit = (0..100)
         .map(|_| console.machine.run(1_000_000))
         .find(|exit| *exit != Exit::Budget);
@@ -155,9 +165,8 @@ fn it_switches_off_and_starts_again() {
 }
 
 /// One kernel of integers and memory, one of floating point; `npm run bench` runs them all.
-#[test]
-fn kernels_compute_what_they_compute_natively() {
-    let mut console = Console::start(1, "");
+fn kernels_compute_what_they_compute_natively(engine: Engine) {
+    let mut console = Console::start(engine, 1, "");
     console.wait_for(PROMPT);
     for kernel in ["sort", "matmul"] {
         let output = console.command(&format!("bench {kernel}"));
@@ -169,9 +178,8 @@ fn kernels_compute_what_they_compute_natively() {
     }
 }
 
-#[test]
-fn a_paste_longer_than_the_backlog_arrives_whole() {
-    let mut console = Console::start(1, "");
+fn a_paste_longer_than_the_backlog_arrives_whole(engine: Engine) {
+    let mut console = Console::start(engine, 1, "");
     console.wait_for(PROMPT);
     let paste = "nop\r".repeat(40_000);
     let mut left = paste.as_bytes();

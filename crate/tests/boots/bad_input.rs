@@ -3,7 +3,13 @@
 use tabvisor::machine::{Exit, Image, Machine, MachineConfig};
 use tabvisor::storage::{BlockBackend, MemoryDisk};
 
+use crate::engines::Engine;
 use crate::harness::{Guest, bare, guest_file};
+
+under_every_engine!(
+    a_kernel_of_garbage_is_soon_found_to_be_lost,
+    linux_panics_in_words_without_a_root,
+);
 
 fn refusal(config: MachineConfig) -> String {
     match Machine::new(config) {
@@ -37,14 +43,13 @@ fn a_kernel_that_ends_too_early() {
     assert_eq!(error, "empty: the file is empty");
 }
 
-#[test]
-fn a_kernel_of_garbage_is_soon_found_to_be_lost() {
+fn a_kernel_of_garbage_is_soon_found_to_be_lost(engine: Engine) {
     for (byte, harts) in [(0x00, 1), (0xff, 4), (0x13, 1), (0x73, 2)] {
         let config = MachineConfig {
             harts,
             ..with_kernel("garbage", vec![byte; 1 << 20])
         };
-        let mut machine = Machine::new(config).expect("any bytes may be a raw kernel");
+        let mut machine = engine.machine(config).expect("any bytes may be a raw kernel");
         let mut exit = Exit::Budget;
         for _ in 0..20 {
             exit = machine.run(500_000);
@@ -114,13 +119,15 @@ fn a_kernel_without_room() {
     );
 }
 
-#[test]
-fn linux_panics_in_words_without_a_root() {
-    let mut guest = Guest::start(MachineConfig {
-        kernel: Some(guest_file("debian/kernel")),
-        append: "earlycon=sbi console=ttyS0 panic=1".into(),
-        ..bare(128, 1)
-    });
+fn linux_panics_in_words_without_a_root(engine: Engine) {
+    let mut guest = Guest::start(
+        engine,
+        MachineConfig {
+            kernel: Some(guest_file("debian/kernel")),
+            append: "earlycon=sbi console=ttyS0 panic=1".into(),
+            ..bare(128, 1)
+        },
+    );
     guest.expect("Kernel panic - not syncing: VFS: Unable to mount root fs");
     assert_eq!(guest.until_exit(), Exit::Reset);
 }

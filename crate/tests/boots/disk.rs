@@ -6,7 +6,13 @@ use std::rc::Rc;
 use tabvisor::machine::MachineConfig;
 use tabvisor::storage::{BlockBackend, BlockError, MemoryDisk};
 
+use crate::engines::Engine;
 use crate::harness::{Guest, crc32, linux};
+
+under_every_engine!(
+    what_is_written_is_read_back_and_lies_on_the_disk,
+    a_full_or_broken_disk_gives_errors_and_keeps_what_was_flushed,
+);
 
 /// A disk that the test keeps a hand on: it remembers only what was flushed, and fails when told to.
 #[derive(Debug, Clone, Default)]
@@ -89,13 +95,15 @@ impl BlockBackend for Watched {
 
 const RANDOM_BYTES: usize = 3 << 20;
 
-#[test]
-fn what_is_written_is_read_back_and_lies_on_the_disk() {
+fn what_is_written_is_read_back_and_lies_on_the_disk(engine: Engine) {
     let disk = Watched::blank(8 << 20);
-    let mut guest = Guest::boot(MachineConfig {
-        disks: vec![Box::new(disk.clone())],
-        ..linux(2)
-    });
+    let mut guest = Guest::boot(
+        engine,
+        MachineConfig {
+            disks: vec![Box::new(disk.clone())],
+            ..linux(2)
+        },
+    );
     assert_eq!(guest.run("cat /sys/block/vda/serial"), "tabvisor-disk-0");
     guest.run("dd if=/dev/urandom of=/tmp/random bs=64k count=48 2>/dev/null");
     guest
@@ -117,15 +125,17 @@ fn what_is_written_is_read_back_and_lies_on_the_disk() {
     assert_eq!(disk.0.borrow().flushed[1024 + 56..][..2], superblock_magic);
 }
 
-#[test]
-fn a_full_or_broken_disk_gives_errors_and_keeps_what_was_flushed() {
+fn a_full_or_broken_disk_gives_errors_and_keeps_what_was_flushed(engine: Engine) {
     let disk = Watched::blank(8 << 20);
     disk.0.borrow_mut().full_from = Some(4 << 20);
     let protected = MemoryDisk::from_bytes(&[b'p'; 4096], true).unwrap();
-    let mut guest = Guest::boot(MachineConfig {
-        disks: vec![Box::new(disk.clone()), Box::new(protected)],
-        ..linux(1)
-    });
+    let mut guest = Guest::boot(
+        engine,
+        MachineConfig {
+            disks: vec![Box::new(disk.clone()), Box::new(protected)],
+            ..linux(1)
+        },
+    );
     let write = |seek: u32| format!("dd if=/tmp/a of=/dev/vda bs=64k seek={seek} conv=fsync 2>&1");
     guest.run("yes flushed | head -c 1048576 >/tmp/a");
     guest.run(&write(0));

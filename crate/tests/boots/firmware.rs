@@ -2,14 +2,24 @@
 
 use tabvisor::machine::{Exit, MachineConfig};
 
+use crate::engines::Engine;
 use crate::harness::{Guest, bare, guest_file, linux};
 
-#[test]
-fn opensbi_starts_linux_on_two_harts() {
-    let mut guest = Guest::start(MachineConfig {
-        bios: Some(guest_file("opensbi/fw_dynamic.bin")),
-        ..linux(2)
-    });
+under_every_engine!(
+    opensbi_starts_linux_on_two_harts,
+    opensbi_starts_u_boot,
+    u_boot_runs_on_our_own_firmware,
+    u_boot_runs_in_machine_mode,
+);
+
+fn opensbi_starts_linux_on_two_harts(engine: Engine) {
+    let mut guest = Guest::start(
+        engine,
+        MachineConfig {
+            bios: Some(guest_file("opensbi/fw_dynamic.bin")),
+            ..linux(2)
+        },
+    );
     guest.expect("OpenSBI v1.");
     guest.expect("Platform HART Count         : 2");
     guest.wait_for_shell();
@@ -36,27 +46,33 @@ fn use_u_boot(mut guest: Guest) {
     assert_eq!(guest.until_exit(), Exit::PowerOff);
 }
 
-#[test]
-fn opensbi_starts_u_boot() {
-    use_u_boot(Guest::start(MachineConfig {
-        bios: Some(guest_file("opensbi/fw_dynamic.bin")),
-        kernel: Some(guest_file("u-boot/u-boot.bin")),
-        ..bare(256, 1)
-    }));
+fn opensbi_starts_u_boot(engine: Engine) {
+    use_u_boot(Guest::start(
+        engine,
+        MachineConfig {
+            bios: Some(guest_file("opensbi/fw_dynamic.bin")),
+            kernel: Some(guest_file("u-boot/u-boot.bin")),
+            ..bare(256, 1)
+        },
+    ));
 }
 
-#[test]
-fn u_boot_runs_on_our_own_firmware() {
-    use_u_boot(Guest::start(MachineConfig {
-        kernel: Some(guest_file("u-boot/u-boot.bin")),
-        ..bare(256, 1)
-    }));
+fn u_boot_runs_on_our_own_firmware(engine: Engine) {
+    use_u_boot(Guest::start(
+        engine,
+        MachineConfig {
+            kernel: Some(guest_file("u-boot/u-boot.bin")),
+            ..bare(256, 1)
+        },
+    ));
 }
 
-#[test]
-fn u_boot_runs_in_machine_mode() {
-    use_u_boot(Guest::start(MachineConfig {
-        bios: Some(guest_file("u-boot/u-boot-machine.bin")),
-        ..bare(256, 1)
-    }));
+fn u_boot_runs_in_machine_mode(engine: Engine) {
+    use_u_boot(Guest::start(
+        engine,
+        MachineConfig {
+            bios: Some(guest_file("u-boot/u-boot-machine.bin")),
+            ..bare(256, 1)
+        },
+    ));
 }

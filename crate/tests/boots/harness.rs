@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use tabvisor::machine::{Clock, Exit, Image, Machine, MachineConfig};
 
+use crate::engines::Engine;
+
 /// Instructions between two looks at the console.
 const SLICE: u64 = 2_000_000;
 /// Longest wait for anything, in wall-clock time: only a hang takes so long, whatever else the host does.
@@ -96,14 +98,14 @@ pub struct Guest {
 
 impl Guest {
     /// Powers a machine on.
-    pub fn start(config: MachineConfig) -> Self {
-        Self::with_bell(config, Bell::default())
+    pub fn start(engine: Engine, config: MachineConfig) -> Self {
+        Self::with_bell(engine, config, Bell::default())
     }
 
     /// Powers a machine on that `bell` wakes.
-    pub fn with_bell(config: MachineConfig, bell: Bell) -> Self {
+    pub fn with_bell(engine: Engine, config: MachineConfig, bell: Bell) -> Self {
         Guest {
-            machine: Machine::new(config).unwrap_or_else(|error| panic!("{error}")),
+            machine: engine.machine(config).unwrap_or_else(|error| panic!("{error}")),
             bell,
             seen: Vec::new(),
             passed: 0,
@@ -111,8 +113,8 @@ impl Guest {
     }
 
     /// Boots Debian's Linux to its shell, ready for [`Self::run`].
-    pub fn boot(config: MachineConfig) -> Self {
-        let mut guest = Self::start(config);
+    pub fn boot(engine: Engine, config: MachineConfig) -> Self {
+        let mut guest = Self::start(engine, config);
         guest.wait_for_shell();
         guest
     }

@@ -2,11 +2,17 @@
 
 use tabvisor::machine::Exit;
 
+use crate::engines::Engine;
 use crate::harness::{EPOCH_NS, Guest, READY, linux};
 
-#[test]
-fn it_boots_and_answers_what_is_typed() {
-    let mut guest = Guest::start(linux(1));
+under_every_engine!(
+    it_boots_and_answers_what_is_typed,
+    randomness_and_the_date_come_from_their_devices,
+    four_harts_work_and_a_reboot_boots_again,
+);
+
+fn it_boots_and_answers_what_is_typed(engine: Engine) {
+    let mut guest = Guest::start(engine, linux(1));
     guest.expect(READY);
     guest.expect("# ");
     guest.type_line("uname -m; echo $((6 * 7))");
@@ -15,9 +21,8 @@ fn it_boots_and_answers_what_is_typed() {
     assert_eq!(guest.until_exit(), Exit::PowerOff);
 }
 
-#[test]
-fn randomness_and_the_date_come_from_their_devices() {
-    let mut guest = Guest::boot(linux(1));
+fn randomness_and_the_date_come_from_their_devices(engine: Engine) {
+    let mut guest = Guest::boot(engine, linux(1));
     let source = guest.run("cat /sys/class/misc/hw_random/rng_current");
     assert!(source.starts_with("virtio_rng"), "{source}");
     let bytes = guest.run("dd if=/dev/hwrng bs=64 count=4 2>/dev/null | xxd -p -c 64");
@@ -31,9 +36,8 @@ fn randomness_and_the_date_come_from_their_devices() {
     assert_eq!(guest.until_exit(), Exit::PowerOff);
 }
 
-#[test]
-fn four_harts_work_and_a_reboot_boots_again() {
-    let mut guest = Guest::boot(linux(4));
+fn four_harts_work_and_a_reboot_boots_again(engine: Engine) {
+    let mut guest = Guest::boot(engine, linux(4));
     assert_eq!(guest.run("nproc"), "4");
     for hart in 0..4 {
         let where_it_ran = format!(

@@ -1,9 +1,12 @@
 //! Whole guests, booted and used: what they print is the proof.
 //!
-//! The Linux, OpenSBI and U-Boot of these tests are Debian's own; `npm run setup` gets them. The monitor is ours.
+//! The Linux, Python, OpenSBI and U-Boot of these tests are Debian's own; `npm run setup` gets them. The monitor is ours.
 
 #![cfg(not(target_arch = "wasm32"))]
 
+#[path = "../engines/mod.rs"]
+#[macro_use]
+mod engines;
 mod harness;
 
 mod bad_input;
@@ -13,4 +16,5 @@ mod linux;
 mod memory;
 mod monitor;
 mod network;
+mod python;
 mod share;

@@ -4,20 +4,25 @@ use std::process::Command;
 
 use tabvisor::machine::MachineConfig;
 
+use crate::engines::Engine;
 use crate::harness::{Guest, linux};
 
 /// Set in the process that does the measuring: other tests' machines must not be in it.
 const ALONE: &str = "TABVISOR_TEST_ALONE";
-const NAME: &str = "memory::free_pages_are_reported_and_leave_the_process";
 
-#[test]
-fn free_pages_are_reported_and_leave_the_process() {
+under_every_engine!(free_pages_are_reported_and_leave_the_process);
+
+fn free_pages_are_reported_and_leave_the_process(engine: Engine) {
     if std::env::var_os(ALONE).is_some() {
-        return measure();
+        return measure(engine);
     }
+    let name = format!(
+        "memory::{}::free_pages_are_reported_and_leave_the_process",
+        engine.name()
+    );
     let test = std::env::current_exe().unwrap();
     let output = Command::new(test)
-        .args(["--exact", NAME])
+        .args(["--exact", &name])
         .env(ALONE, "1")
         .output()
         .unwrap();
@@ -25,11 +30,14 @@ fn free_pages_are_reported_and_leave_the_process() {
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }
 
-fn measure() {
-    let mut guest = Guest::boot(MachineConfig {
-        memory_bytes: 512 << 20,
-        ..linux(1)
-    });
+fn measure(engine: Engine) {
+    let mut guest = Guest::boot(
+        engine,
+        MachineConfig {
+            memory_bytes: 512 << 20,
+            ..linux(1)
+        },
+    );
     let driver = guest.run("ls /sys/bus/virtio/drivers/virtio_balloon");
     assert!(driver.contains("virtio"), "{driver}");
     let fill = "dd if=/dev/zero of=/tmp/big bs=1M count=180 2>/dev/null";

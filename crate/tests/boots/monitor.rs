@@ -2,16 +2,25 @@
 
 use tabvisor::machine::{Exit, Image, MachineConfig};
 
+use crate::engines::Engine;
 use crate::harness::{Guest, bare};
+
+under_every_engine!(
+    the_self_test_passes_and_runs_the_same_twice,
+    a_waiting_monitor_is_idle_and_ends_with_its_reason,
+);
 
 const MONITOR: &[u8] = include_bytes!("../../../tests/guests/monitor/monitor.elf");
 const PROMPT: &str = "monitor> ";
 
-fn monitor(harts: usize) -> Guest {
-    let mut guest = Guest::start(MachineConfig {
-        kernel: Some(Image::new("monitor.elf", MONITOR)),
-        ..bare(64, harts)
-    });
+fn monitor(engine: Engine, harts: usize) -> Guest {
+    let mut guest = Guest::start(
+        engine,
+        MachineConfig {
+            kernel: Some(Image::new("monitor.elf", MONITOR)),
+            ..bare(64, harts)
+        },
+    );
     guest.expect("TABVISOR MONITOR READY");
     guest.expect(PROMPT);
     guest
@@ -26,10 +35,9 @@ impl Guest {
     }
 }
 
-#[test]
-fn the_self_test_passes_and_runs_the_same_twice() {
+fn the_self_test_passes_and_runs_the_same_twice(engine: Engine) {
     let run = || {
-        let mut guest = monitor(4);
+        let mut guest = monitor(engine, 4);
         let output = guest.command("selftest");
         assert!(output.contains("SELFTEST OK"), "{output}");
         let output = guest.command("harts");
@@ -44,9 +52,8 @@ fn the_self_test_passes_and_runs_the_same_twice() {
     assert_eq!(first, run());
 }
 
-#[test]
-fn a_waiting_monitor_is_idle_and_ends_with_its_reason() {
-    let mut guest = monitor(1);
+fn a_waiting_monitor_is_idle_and_ends_with_its_reason(engine: Engine) {
+    let mut guest = monitor(engine, 1);
     let instructions = guest.machine.stats().instructions;
     assert_eq!(guest.machine.run(1_000_000), Exit::Idle { until_ns: None });
     assert_eq!(guest.machine.run(1_000_000), Exit::Idle { until_ns: None });

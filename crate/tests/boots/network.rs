@@ -8,7 +8,10 @@ use tabvisor::machine::MachineConfig;
 use tabvisor::net::NetBackend;
 use tabvisor::net::user::{Forward, NetPolicy, UserConfig, UserNetwork};
 
+use crate::engines::Engine;
 use crate::harness::{Bell, Guest, crc32, host_clock, linux, noise};
+
+under_every_engine!(a_lease_a_ping_a_download_and_a_server);
 
 const MAC: [u8; 6] = [0x52, 0x54, 0, 0xab, 0xcd, 0xef];
 
@@ -33,8 +36,7 @@ fn serve(body: Vec<u8>) -> u16 {
     port
 }
 
-#[test]
-fn a_lease_a_ping_a_download_and_a_server() {
+fn a_lease_a_ping_a_download_and_a_server(engine: Engine) {
     let body = noise(3 << 20);
     let port = serve(body.clone());
     let bell = Bell::default();
@@ -57,7 +59,7 @@ fn a_lease_a_ping_a_download_and_a_server() {
         clock: host_clock(),
         ..linux(1)
     };
-    let mut guest = Guest::with_bell(machine, bell);
+    let mut guest = Guest::with_bell(engine, machine, bell);
     guest.wait_for_shell();
     assert_eq!(guest.run("cat /sys/class/net/eth0/address"), "52:54:00:ab:cd:ef");
     guest.run("until ip route | grep -q default; do sleep 0.2; done");

@@ -5,14 +5,16 @@ use std::fs;
 use tabvisor::machine::MachineConfig;
 use tabvisor::storage::fs::{HostFs, MemoryFs};
 
+use crate::engines::Engine;
 use crate::harness::{Guest, crc32, linux, noise};
+
+under_every_engine!(files_go_both_ways);
 
 const FILES: usize = 300;
 const LARGE: usize = 8 << 20;
 const MEMORY_LIMIT: u64 = 12 << 20;
 
-#[test]
-fn files_go_both_ways() {
+fn files_go_both_ways(engine: Engine) {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     let large = noise(LARGE);
@@ -27,20 +29,23 @@ fn files_go_both_ways() {
     let tree = MemoryFs::new(MEMORY_LIMIT);
     tree.write_file("inbox/note", &large[..100_000]).unwrap();
 
-    let mut guest = Guest::boot(MachineConfig {
-        shares: vec![
-            (
-                "host".into(),
-                Box::new(HostFs::new(folder.path(), false).unwrap()),
-            ),
-            (
-                "fixed".into(),
-                Box::new(HostFs::new(folder.path(), true).unwrap()),
-            ),
-            ("tree".into(), Box::new(tree.clone())),
-        ],
-        ..linux(1)
-    });
+    let mut guest = Guest::boot(
+        engine,
+        MachineConfig {
+            shares: vec![
+                (
+                    "host".into(),
+                    Box::new(HostFs::new(folder.path(), false).unwrap()),
+                ),
+                (
+                    "fixed".into(),
+                    Box::new(HostFs::new(folder.path(), true).unwrap()),
+                ),
+                ("tree".into(), Box::new(tree.clone())),
+            ],
+            ..linux(1)
+        },
+    );
     // In.
     assert_eq!(guest.run("ls /mnt | xargs"), "fixed host tree");
     assert_eq!(guest.run("crc32 </mnt/host/large"), crc32(&large));

@@ -1,6 +1,7 @@
 //! Programs written by hand: traps, CSRs, paging, protection, interrupts. `tests/conformance/support.inc` describes
 //! what they print.
 
+use crate::engines::ENGINES;
 use crate::{assembler, qemu, tabvisor_side};
 
 /// Runs `source` on both sides: no check may fail, and the lines must be equal. Lines starting with `~` are
@@ -31,24 +32,29 @@ fn compare_on(harts: usize, source: &str, defines: &[&str]) {
         "{source}: the test is wrong about QEMU: {mistaken:#?}"
     );
 
-    let got = tabvisor_side::run_on(&elf, harts);
-    let mut complaints: Vec<String> = got
-        .lines()
-        .filter(|line| line.starts_with('~') && line.contains("FAILED"))
-        .map(str::to_owned)
-        .collect();
-    let got = shared(&got);
-    for i in 0..expected.len().max(got.len()) {
-        let nothing = String::from("(nothing)");
-        let (expected, got) = (
-            expected.get(i).unwrap_or(&nothing),
-            got.get(i).unwrap_or(&nothing),
-        );
-        if expected != got {
-            complaints.push(format!("expected {expected}, got {got}"));
+    for engine in ENGINES {
+        let got = tabvisor_side::run_on(engine, &elf, harts);
+        let mut complaints: Vec<String> = got
+            .lines()
+            .filter(|line| line.starts_with('~') && line.contains("FAILED"))
+            .map(str::to_owned)
+            .collect();
+        let got = shared(&got);
+        for i in 0..expected.len().max(got.len()) {
+            let nothing = String::from("(nothing)");
+            let (expected, got) = (
+                expected.get(i).unwrap_or(&nothing),
+                got.get(i).unwrap_or(&nothing),
+            );
+            if expected != got {
+                complaints.push(format!("expected {expected}, got {got}"));
+            }
         }
+        assert!(
+            complaints.is_empty(),
+            "{source} {defines:?}, {engine:?}: {complaints:#?}"
+        );
     }
-    assert!(complaints.is_empty(), "{source} {defines:?}: {complaints:#?}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Programs of many blocks, and the search for the instruction that went wrong.
 
+use crate::engines::{ENGINES, Engine};
 use crate::image::{self, Environment, Mode, SCRATCH, SCRATCH_BYTES, State};
 use crate::prng::Prng;
 use crate::unit::Unit;
@@ -126,23 +127,33 @@ impl Program {
                 );
             }
         }
-        let ours = tabvisor_side::run(&elf);
+        for engine in ENGINES {
+            self.judge(engine, &blocks, &expected, &tabvisor_side::run(engine, &elf));
+        }
+    }
+
+    /// Panics with the differences between what was expected and what an engine gave.
+    fn judge(&self, engine: Engine, blocks: &[&Block], expected: &[&str], ours: &str) {
         let got: Vec<&str> = ours.lines().collect();
         let wrong: Vec<&Block> = (0..blocks.len())
             .filter(|&i| got.get(i) != Some(&expected[i]))
             .map(|i| blocks[i])
             .collect();
         if wrong.is_empty() {
-            assert_eq!(got, expected, "{}: the blocks agree, the end does not", self.name);
+            assert_eq!(
+                got, expected,
+                "{}, {engine:?}: the blocks agree, the end does not",
+                self.name
+            );
             return;
         }
         let explained = &wrong[..wrong.len().min(EXPLAINED)];
         let mut report = String::new();
         for block in explained {
-            report += &self.explain(block);
+            report += &self.explain(engine, block);
         }
         panic!(
-            "{}: {} of {} blocks differ from QEMU; {report}",
+            "{}, {engine:?}: {} of {} blocks differ from QEMU; {report}",
             self.name,
             wrong.len(),
             blocks.len()
@@ -150,9 +161,9 @@ impl Program {
     }
 
     /// Runs one block with a dump after each unit and describes the first difference.
-    fn explain(&self, block: &Block) -> String {
+    fn explain(&self, engine: Engine, block: &Block) -> String {
         let (elf, texts) = self.build(&[block], true);
-        let (expected, got) = (qemu::run(&elf), tabvisor_side::run(&elf));
+        let (expected, got) = (qemu::run(&elf), tabvisor_side::run(engine, &elf));
         let (mut unit, mut before) = (0, Dump::from_state(&block.state));
         let mut lines = got.lines();
         for line in expected.lines() {

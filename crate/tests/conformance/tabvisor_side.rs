@@ -1,19 +1,21 @@
 //! The side under test: Tabvisor's own machine, in this process.
 
-use tabvisor::machine::{Clock, Exit, Image, Machine, MachineConfig};
+use tabvisor::machine::{Clock, Exit, Image, MachineConfig};
+
+use crate::engines::Engine;
 
 /// Instructions no program needs: more means that it hangs.
 const BUDGET: u64 = 4_000_000_000;
 const STEP: u64 = 10_000_000;
 
 /// Runs `elf` as firmware on one hart.
-pub fn run(elf: &[u8]) -> String {
-    run_on(elf, 1)
+pub fn run(engine: Engine, elf: &[u8]) -> String {
+    run_on(engine, elf, 1)
 }
 
 /// Runs `elf` as firmware and returns what it wrote on the serial line, and after it why it stopped if it did not
 /// power the machine off.
-pub fn run_on(elf: &[u8], harts: usize) -> String {
+pub fn run_on(engine: Engine, elf: &[u8], harts: usize) -> String {
     let config = MachineConfig {
         memory_bytes: 128 << 20,
         harts,
@@ -33,7 +35,9 @@ pub fn run_on(elf: &[u8], harts: usize) -> String {
         },
         epoch_ns: 1_700_000_000_000_000_000,
     };
-    let mut machine = Machine::new(config).expect("a machine with the program as its firmware");
+    let mut machine = engine
+        .machine(config)
+        .expect("a machine with the program as its firmware");
     let mut output = Vec::new();
     let mut used = 0;
     let end = loop {

@@ -5,6 +5,7 @@
 
 use crate::assembler;
 use crate::elf;
+use crate::engines::ENGINES;
 use crate::image::{BASE, Paging};
 use crate::prng::Prng;
 use crate::{qemu, tabvisor_side};
@@ -293,7 +294,7 @@ fn compare(seed: u64, paging: Paging) {
                 .collect(),
         ),
     ]);
-    let (expected, got) = (qemu::run(&elf), tabvisor_side::run(&elf));
+    let expected = qemu::run(&elf);
     assert!(
         expected.ends_with("DONE\n"),
         "QEMU did not finish: {}",
@@ -308,9 +309,16 @@ fn compare(seed: u64, paging: Paging) {
         "only {worked} of {} accesses work: nothing is tested",
         operations.len()
     );
-    if expected == got {
-        return;
+    for engine in ENGINES {
+        let got = tabvisor_side::run(engine, &elf);
+        if expected != got {
+            explain(&format!("{paging:?}, {engine:?}"), &operations, &expected, &got);
+        }
     }
+}
+
+/// Panics with the first access that differs.
+fn explain(what: &str, operations: &[Operation], expected: &str, got: &str) -> ! {
     let accesses: Vec<usize> = (0..operations.len())
         .filter(|&i| operations[i].is_access())
         .collect();
@@ -322,9 +330,9 @@ fn compare(seed: u64, paging: Paging) {
     let line = |text: &str| text.lines().nth(wrong).unwrap_or("(nothing)").to_owned();
     let at = accesses.get(wrong).copied().unwrap_or(operations.len() - 1);
     panic!(
-        "{paging:?}: access {wrong}, cause and hash: expected {}, got {}; the operations before and it: {:#x?}",
-        line(&expected),
-        line(&got),
+        "{what}: access {wrong}, cause and hash: expected {}, got {}; the operations before and it: {:#x?}",
+        line(expected),
+        line(got),
         &operations[at.saturating_sub(6)..=at]
     );
 }

@@ -87,7 +87,7 @@ impl Apt {
              Dir::State::lists \"{at}/lists\";\n\
              Dir::State::status \"{at}/status\";\n\
              Dir::Cache \"{at}/cache\";\n\
-             Dir::Cache::pkgcache \"\";\n\
+             Dir::Cache::pkgcache \"packages.bin\";\n\
              Dir::Cache::srcpkgcache \"\";\n",
             acquire = acquire_settings()?,
         );

@@ -1,11 +1,14 @@
 //! A writer of cpio archives in the `newc` form, the one the Linux kernel unpacks as its initramfs
 //! (Documentation/driver-api/early-userspace/buffer-format.rst).
 
+use std::collections::BTreeSet;
+
 /// An archive in the making.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Archive {
     bytes: Vec<u8>,
     inode: u32,
+    folders: BTreeSet<String>,
 }
 
 const DIRECTORY: u32 = 0o040_000;
@@ -15,7 +18,17 @@ const SYMLINK: u32 = 0o120_000;
 impl Archive {
     /// Adds a folder. Parents must have been added before; paths have no leading slash.
     pub fn directory(&mut self, path: &str, mode: u32) {
+        self.folders.insert(path.to_owned());
         self.entry(path, DIRECTORY | mode, 2, &[]);
+    }
+
+    /// Adds the folders above `path` that are not there yet.
+    pub fn parents(&mut self, path: &str) {
+        for (end, _) in path.match_indices('/') {
+            if !self.folders.contains(&path[..end]) {
+                self.directory(&path[..end], 0o755);
+            }
+        }
     }
 
     /// Adds a regular file.
@@ -59,6 +72,17 @@ impl Archive {
 #[cfg(test)]
 mod tests {
     use super::Archive;
+
+    #[test]
+    fn missing_folders_are_added_once() {
+        let mut archive = Archive::default();
+        archive.directory("a", 0o755);
+        archive.parents("a/b/c/file");
+        let before = archive.bytes.len();
+        assert_eq!(archive.folders.iter().collect::<Vec<_>>(), ["a", "a/b", "a/b/c"]);
+        archive.parents("a/b/other");
+        assert_eq!(archive.bytes.len(), before);
+    }
 
     #[test]
     fn an_archive_has_the_documented_bytes() {

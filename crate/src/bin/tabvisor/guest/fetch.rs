@@ -1,17 +1,23 @@
 //! `tabvisor guest fetch`: guests out of Debian's packages.
 
+use std::cell::OnceCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
 use super::apt::{self, Apt, Package};
+use super::cpio::Archive;
 use super::progress::Progress;
-use super::{Manifest, folder, initramfs, manifest, only_child};
+use super::{Manifest, folder, initramfs, manifest, only_child, python};
 
 /// What can be got.
-pub const KNOWN: [(&str, &str); 3] = [
+pub const KNOWN: [(&str, &str); 4] = [
     ("debian", "Debian's Linux kernel with a busybox shell"),
+    (
+        "python",
+        "the same with Debian's Python and part of its test suite",
+    ),
     ("opensbi", "OpenSBI, the reference firmware"),
     ("u-boot", "U-Boot, a boot loader"),
 ];
@@ -53,6 +59,7 @@ pub fn fetch(names: &[String], update: bool) -> Result<()> {
         work,
         downloads,
         progress,
+        linux: OnceCell::new(),
     };
     for name in wanted {
         let target = folder.join(name);
@@ -61,6 +68,7 @@ pub fn fetch(names: &[String], update: bool) -> Result<()> {
         let _ = fs::remove_file(target.join("manifest.json"));
         let manifest = match name {
             "debian" => source.debian(&target)?,
+            "python" => source.python(&target)?,
             "opensbi" => source.opensbi(&target)?,
             _ => source.u_boot(&target)?,
         };
@@ -68,12 +76,9 @@ pub fn fetch(names: &[String], update: bool) -> Result<()> {
             &target.join("manifest.json"),
             serde_json::to_string_pretty(&manifest)?.as_bytes(),
         )?;
-        let versions: Vec<_> = manifest.packages.values().map(String::as_str).collect();
-        source.progress.finished(&format!(
-            "guest {name} {} in {}",
-            versions.join(", "),
-            target.display()
-        ));
+        let packages = manifest.packages_in_words();
+        let line = format!("guest {name}: {packages} in {}", target.display());
+        source.progress.finished(&line);
     }
     fs::remove_dir_all(&source.work).with_context(|| format!("cannot remove {}", source.work.display()))
 }
@@ -84,10 +89,10 @@ fn is_current(folder: &Path, name: &str) -> Result<bool> {
 }
 
 fn recipe(name: &str) -> String {
-    if name == "debian" {
-        initramfs::recipe()
-    } else {
-        "1".to_owned()
+    match name {
+        "debian" => initramfs::recipe(),
+        "python" => python::recipe(),
+        _ => "1".to_owned(),
     }
 }
 
@@ -98,10 +103,50 @@ struct Source {
     work: PathBuf,
     downloads: PathBuf,
     progress: Progress,
+    linux: OnceCell<Linux>,
+}
+
+/// What all guests with Linux share.
+#[derive(Debug)]
+struct Linux {
+    packages: [Package; 2],
+    kernel: Vec<u8>,
+    /// Busybox, kernel modules, scripts.
+    initramfs: Archive,
 }
 
 impl Source {
     fn debian(&self, target: &Path) -> Result<Manifest> {
+        let linux = self.linux()?;
+        linux_guest("debian", target, linux, linux.initramfs.clone(), &[])
+    }
+
+    fn python(&self, target: &Path) -> Result<Manifest> {
+        let linux = self.linux()?;
+        let mut packages = Vec::new();
+        let mut folders = Vec::new();
+        for name in python::PACKAGES {
+            let (package, folder) = self.unpacked(name)?;
+            packages.push(package);
+            folders.push(folder);
+        }
+        self.progress.step("adding Python to the initramfs");
+        let mut initramfs = linux.initramfs.clone();
+        python::add(&mut initramfs, &folders)?;
+        linux_guest("python", target, linux, initramfs, &packages)
+    }
+
+    fn linux(&self) -> Result<&Linux> {
+        match self.linux.get() {
+            Some(linux) => Ok(linux),
+            None => {
+                let linux = self.get_linux()?;
+                Ok(self.linux.get_or_init(|| linux))
+            }
+        }
+    }
+
+    fn get_linux(&self) -> Result<Linux> {
         // A package without files of its own that depends on the current kernel.
         let meta = self.apt.show("linux-image-riscv64")?;
         let name = meta
@@ -122,14 +167,10 @@ impl Source {
             .iter()
             .find_map(|file| fs::read(busybox_files.join(file)).ok())
             .context("busybox-static holds no busybox")?;
-        let initrd = initramfs::build(&busybox_file, &modules)?;
-        write(&target.join("kernel"), &read(&image)?)?;
-        write(&target.join("initrd.gz"), &initrd)?;
-        Ok(Manifest {
-            kernel: Some("kernel".to_owned()),
-            initrd: Some("initrd.gz".to_owned()),
-            append: LINUX_APPEND.to_owned(),
-            ..described("debian", &[kernel, busybox])
+        Ok(Linux {
+            packages: [kernel, busybox],
+            kernel: read(&image)?,
+            initramfs: initramfs::base(&busybox_file, &modules)?,
         })
     }
 
@@ -177,6 +218,24 @@ impl Source {
         apt::unpack(&file, &folder)?;
         Ok((package, folder))
     }
+}
+
+/// Writes a guest with Linux, made of `extra` packages besides Linux's own.
+fn linux_guest(
+    name: &str,
+    target: &Path,
+    linux: &Linux,
+    initramfs: Archive,
+    extra: &[Package],
+) -> Result<Manifest> {
+    write(&target.join("kernel"), &linux.kernel)?;
+    write(&target.join("initrd.gz"), &initramfs::pack(initramfs)?)?;
+    Ok(Manifest {
+        kernel: Some("kernel".to_owned()),
+        initrd: Some("initrd.gz".to_owned()),
+        append: LINUX_APPEND.to_owned(),
+        ..described(name, &[&linux.packages[..], extra].concat())
+    })
 }
 
 fn described(name: &str, packages: &[Package]) -> Manifest {

@@ -35,15 +35,19 @@ const UDHCPC: &str = include_str!("udhcpc.sh");
 /// Changes whenever the archive's contents do for the same packages.
 pub fn recipe() -> String {
     let texts = [INIT, SHELL, PROFILE, UDHCPC].concat() + &MODULES.join(" ");
-    // FNV-1a: a fingerprint for a cache, against nobody's malice.
-    let hash = texts.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-    });
-    format!("3-{hash:016x}")
+    format!("3-{:016x}", fingerprint(&texts))
 }
 
-/// Builds the archive from a busybox executable and the kernel package's `lib/modules/VERSION` folder.
-pub fn build(busybox: &[u8], modules_folder: &Path) -> Result<Vec<u8>> {
+/// FNV-1a: for a cache, against nobody's malice.
+pub fn fingerprint(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+    })
+}
+
+/// Begins the archive: all of it that comes from a busybox executable and the kernel package's `lib/modules/VERSION`
+/// folder.
+pub fn base(busybox: &[u8], modules_folder: &Path) -> Result<Archive> {
     let mut archive = Archive::default();
     for path in [
         "bin",
@@ -95,15 +99,10 @@ pub fn build(busybox: &[u8], modules_folder: &Path) -> Result<Vec<u8>> {
         .to_string_lossy();
     let modules = modules::collect(modules_folder, &MODULES)?;
     let at = format!("lib/modules/{version}");
-    let mut made = std::collections::BTreeSet::from([String::new()]);
-    archive.directory(&at, 0o755);
     for module in modules.values() {
-        for (end, _) in module.path.match_indices('/') {
-            if made.insert(module.path[..end].to_owned()) {
-                archive.directory(&format!("{at}/{}", &module.path[..end]), 0o755);
-            }
-        }
-        archive.file(&format!("{at}/{}", module.path), 0o644, &module.contents);
+        let path = format!("{at}/{}", module.path);
+        archive.parents(&path);
+        archive.file(&path, 0o644, &module.contents);
     }
     archive.file(
         &format!("{at}/modules.dep"),
@@ -116,6 +115,11 @@ pub fn build(busybox: &[u8], modules_folder: &Path) -> Result<Vec<u8>> {
         modules::alias_index(&modules).as_bytes(),
     );
 
+    Ok(archive)
+}
+
+/// Ends the archive in the form the kernel is given.
+pub fn pack(archive: Archive) -> Result<Vec<u8>> {
     // Stored, not compressed: unpacking would cost the guest more than the bytes cost the host.
     let mut gzip = GzEncoder::new(Vec::new(), Compression::none());
     gzip.write_all(&archive.finish())?;

@@ -6,6 +6,7 @@ pub mod fetch;
 mod initramfs;
 mod modules;
 mod progress;
+mod python;
 mod strip;
 
 use std::collections::BTreeMap;
@@ -39,6 +40,23 @@ pub struct Manifest {
     /// Tells a guest made by an older Tabvisor from a current one.
     #[serde(default)]
     pub recipe: String,
+}
+
+impl Manifest {
+    /// Names and versions of the packages, the first few of them.
+    fn packages_in_words(&self) -> String {
+        let shown = 2;
+        let mut words: Vec<_> = self
+            .packages
+            .iter()
+            .take(shown)
+            .map(|(name, version)| format!("{name} {version}"))
+            .collect();
+        if self.packages.len() > shown {
+            words.push(format!("{} more", self.packages.len() - shown));
+        }
+        words.join(", ")
+    }
 }
 
 /// Where guests are kept: `$TABVISOR_GUESTS`, else `build/guests` of the workspace we are run in, else the user's data
@@ -86,12 +104,11 @@ pub fn list() -> Result<()> {
     let folder = folder()?;
     for name in names(&folder)? {
         if let Some(manifest) = manifest(&folder.join(&name))? {
-            let packages: Vec<_> = manifest
-                .packages
-                .iter()
-                .map(|(name, version)| format!("{name} {version}"))
-                .collect();
-            println!("{name:<10} {} ({})", manifest.description, packages.join(", "));
+            println!(
+                "{name:<10} {} ({})",
+                manifest.description,
+                manifest.packages_in_words()
+            );
         }
     }
     for (name, description) in fetch::KNOWN {

@@ -1,0 +1,44 @@
+//! The engines that tests run machines under: all of them, each time. One is added by its lines in this file.
+
+#![allow(
+    dead_code,
+    unused_macros,
+    reason = "some test programs list their tests, others go through the engines"
+)]
+
+use tabvisor::machine::{Machine, MachineConfig, MachineError};
+
+/// How a machine runs its guest's code.
+#[derive(Debug, Clone, Copy)]
+pub enum Engine {
+    /// The interpreter.
+    Interp,
+}
+
+/// For tests that go through the engines by themselves, because comparing costs less than what they compare with.
+pub const ENGINES: [Engine; 1] = [Engine::Interp];
+
+/// Makes a test of each function for every engine, which it is given: `linux::interp::it_boots` of `it_boots`.
+macro_rules! under_every_engine {
+    ($($function:ident),* $(,)?) => {
+        mod interp {
+            $(#[test] fn $function() { super::$function(crate::engines::Engine::Interp) })*
+        }
+    };
+}
+
+impl Engine {
+    /// What the module of its tests is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Engine::Interp => "interp",
+        }
+    }
+
+    /// Powers a machine on that uses this engine.
+    pub fn machine(self, config: MachineConfig) -> Result<Machine, MachineError> {
+        match self {
+            Engine::Interp => Machine::new(config),
+        }
+    }
+}
