@@ -5,7 +5,7 @@
 use super::memory;
 use crate::engine::Core;
 use crate::isa::riscv::csr::mstatus;
-use crate::isa::riscv::float::{self, F32, F64, Flags, Format, Rounding};
+use crate::isa::riscv::float::{self, Flags, Rounding, perform};
 use crate::isa::riscv::hart::Stop;
 use crate::isa::riscv::insn::{Insn, Reg};
 use crate::isa::riscv::ops::{Condition, FloatCompare, FloatOp, IntKind, Ops, Precision, Width};
@@ -58,14 +58,7 @@ impl<B: Bus> Exec<'_, B> {
     /// Does `f` with the accrued flags.
     #[inline(always)]
     fn with_flags<T>(&mut self, f: impl FnOnce(&mut Flags) -> T) -> T {
-        let csr = &mut self.core.hart.state.csr;
-        let mut flags = csr.flags();
-        let value = f(&mut flags);
-        if flags.bits() != csr.fflags {
-            csr.fflags = flags.bits();
-            csr.mstatus |= mstatus::FS;
-        }
-        value
+        self.core.hart.state.csr.with_flags(f)
     }
 }
 
@@ -100,39 +93,6 @@ unsafe fn write_host(ptr: *mut u8, width: Width, value: u64) {
             Width::Word => ptr.cast::<u32>().write_unaligned((value as u32).to_le()),
             Width::Double => ptr.cast::<u64>().write_unaligned(value.to_le()),
         }
-    }
-}
-
-#[inline(always)]
-fn float_op<F: Format>(op: FloatOp, a: u64, b: u64, rounding: Rounding, flags: &mut Flags) -> u64 {
-    match op {
-        FloatOp::Add => float::add::<F>(a, b, rounding, flags),
-        FloatOp::Sub => float::sub::<F>(a, b, rounding, flags),
-        FloatOp::Mul => float::mul::<F>(a, b, rounding, flags),
-        FloatOp::Div => float::div::<F>(a, b, rounding, flags),
-        FloatOp::Sqrt => float::sqrt::<F>(a, rounding, flags),
-        FloatOp::Min => float::min::<F>(a, b, flags),
-        FloatOp::Max => float::max::<F>(a, b, flags),
-    }
-}
-
-#[inline(always)]
-fn float_to_int<F: Format>(kind: IntKind, a: u64, rounding: Rounding, flags: &mut Flags) -> u64 {
-    match kind {
-        IntKind::I32 => float::to_i32::<F>(a, rounding, flags) as u64,
-        IntKind::U32 => float::to_u32::<F>(a, rounding, flags) as i32 as u64,
-        IntKind::I64 => float::to_i64::<F>(a, rounding, flags) as u64,
-        IntKind::U64 => float::to_u64::<F>(a, rounding, flags),
-    }
-}
-
-#[inline(always)]
-fn float_from_int<F: Format>(kind: IntKind, a: u64, rounding: Rounding, flags: &mut Flags) -> u64 {
-    match kind {
-        IntKind::I32 => float::from_i32::<F>(a as i32, rounding, flags),
-        IntKind::U32 => float::from_u32::<F>(a as u32, rounding, flags),
-        IntKind::I64 => float::from_i64::<F>(a as i64, rounding, flags),
-        IntKind::U64 => float::from_u64::<F>(a, rounding, flags),
     }
 }
 
@@ -413,37 +373,20 @@ impl<B: Bus> Ops for Exec<'_, B> {
             FloatOp::Min | FloatOp::Max => Rounding::NearestEven,
             _ => self.rounding(insn)?,
         };
-        Ok(self.with_flags(|flags| match precision {
-            Precision::Single => float_op::<F32>(op, a, b, rounding, flags),
-            Precision::Double => float_op::<F64>(op, a, b, rounding, flags),
-        }))
+        Ok(self.with_flags(|flags| perform::arithmetic(op, precision, a, b, rounding, flags)))
     }
     #[inline(always)]
     fn float_fma(&mut self, insn: &Insn, precision: Precision, a: u64, b: u64, c: u64) -> Result<u64, Stop> {
         let rounding = self.rounding(insn)?;
-        Ok(self.with_flags(|flags| match precision {
-            Precision::Single => float::fused_multiply_add::<F32>(a, b, c, rounding, flags),
-            Precision::Double => float::fused_multiply_add::<F64>(a, b, c, rounding, flags),
-        }))
+        Ok(self.with_flags(|flags| perform::fused(precision, a, b, c, rounding, flags)))
     }
     #[inline(always)]
     fn float_compare(&mut self, op: FloatCompare, precision: Precision, a: u64, b: u64) -> u64 {
-        let holds = self.with_flags(|flags| match (op, precision) {
-            (FloatCompare::Eq, Precision::Single) => float::eq::<F32>(a, b, flags),
-            (FloatCompare::Eq, Precision::Double) => float::eq::<F64>(a, b, flags),
-            (FloatCompare::Lt, Precision::Single) => float::lt::<F32>(a, b, flags),
-            (FloatCompare::Lt, Precision::Double) => float::lt::<F64>(a, b, flags),
-            (FloatCompare::Le, Precision::Single) => float::le::<F32>(a, b, flags),
-            (FloatCompare::Le, Precision::Double) => float::le::<F64>(a, b, flags),
-        });
-        u64::from(holds)
+        u64::from(self.with_flags(|flags| perform::compare(op, precision, a, b, flags)))
     }
     #[inline(always)]
     fn float_classify(&mut self, precision: Precision, a: u64) -> u64 {
-        match precision {
-            Precision::Single => float::classify::<F32>(a),
-            Precision::Double => float::classify::<F64>(a),
-        }
+        perform::classify(precision, a)
     }
     #[inline(always)]
     fn float_to_int(
@@ -454,10 +397,7 @@ impl<B: Bus> Ops for Exec<'_, B> {
         a: u64,
     ) -> Result<u64, Stop> {
         let rounding = self.rounding(insn)?;
-        Ok(self.with_flags(|flags| match precision {
-            Precision::Single => float_to_int::<F32>(kind, a, rounding, flags),
-            Precision::Double => float_to_int::<F64>(kind, a, rounding, flags),
-        }))
+        Ok(self.with_flags(|flags| perform::to_int(precision, kind, a, rounding, flags)))
     }
     #[inline(always)]
     fn float_from_int(
@@ -468,17 +408,11 @@ impl<B: Bus> Ops for Exec<'_, B> {
         a: u64,
     ) -> Result<u64, Stop> {
         let rounding = self.rounding(insn)?;
-        Ok(self.with_flags(|flags| match precision {
-            Precision::Single => float_from_int::<F32>(kind, a, rounding, flags),
-            Precision::Double => float_from_int::<F64>(kind, a, rounding, flags),
-        }))
+        Ok(self.with_flags(|flags| perform::from_int(precision, kind, a, rounding, flags)))
     }
     #[inline(always)]
     fn float_convert(&mut self, insn: &Insn, precision: Precision, a: u64) -> Result<u64, Stop> {
         let rounding = self.rounding(insn)?;
-        Ok(self.with_flags(|flags| match precision {
-            Precision::Single => float::f64_to_f32(a, rounding, flags),
-            Precision::Double => float::f32_to_f64(a, flags),
-        }))
+        Ok(self.with_flags(|flags| perform::convert(precision, a, rounding, flags)))
     }
 }

@@ -147,6 +147,17 @@ pub enum Op {
 }
 
 impl Op {
+    /// Whether it writes a floating-point register or may raise a floating-point flag: `mstatus.FS` becomes Dirty by
+    /// it.
+    pub fn dirties_float(self) -> bool {
+        let float = (Op::Flw as u8..=Op::FcvtDS as u8).contains(&(self as u8));
+        let reads_only = matches!(
+            self,
+            Op::Fsw | Op::Fsd | Op::FmvXW | Op::FmvXD | Op::FclassS | Op::FclassD
+        );
+        float && !reads_only
+    }
+
     /// Whether execution never goes on at the next instruction in memory without leaving the straight line first:
     /// the decoder ends a run here.
     pub fn ends_run(self) -> bool {

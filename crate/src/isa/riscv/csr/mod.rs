@@ -147,6 +147,18 @@ impl Csrs {
         Flags::from_bits_truncate(self.fflags)
     }
 
+    /// Does `f` with the accrued floating-point exceptions; `mstatus.FS` becomes Dirty if it adds any.
+    #[inline(always)]
+    pub fn with_flags<T>(&mut self, f: impl FnOnce(&mut Flags) -> T) -> T {
+        let mut flags = self.flags();
+        let value = f(&mut flags);
+        if flags.bits() != self.fflags {
+            self.fflags = flags.bits();
+            self.mstatus |= mstatus::FS;
+        }
+        value
+    }
+
     /// Whether `stimecmp` drives the supervisor timer interrupt.
     #[inline]
     pub fn sstc_enabled(&self) -> bool {

@@ -31,6 +31,7 @@ mod fast;
 mod fast_fma;
 mod fma;
 mod format;
+pub mod perform;
 mod round;
 #[cfg(test)]
 mod tests;

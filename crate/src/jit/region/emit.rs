@@ -1,0 +1,413 @@
+//! From what was found to belong to a region to the region itself: lifts each block, joins them, and settles what needs
+//! all of them: their order, polls, guards, and which slots are kept in locals.
+
+use super::discover::{ContextId, Discovered, Limits, Place, PlaceMap, Profile, Source, discover};
+use super::lift::{Builder, FloatState, Flow, Guard, V};
+use super::slots;
+use crate::ir::{Block, BlockId, Compare, Inst, Region, SlotSet, Terminator, Value};
+use crate::isa::riscv::insn::{Insn, Reg};
+use crate::isa::riscv::ops::Ops;
+
+/// A region with what the run loop must know of it.
+#[derive(Debug)]
+pub struct Formed {
+    /// The region.
+    pub region: Region,
+    /// Guest-virtual addresses of the entries, in the region's order.
+    pub entries: Vec<u64>,
+    /// Guest-virtual addresses of the pages that its code is in: it is valid while all of them are mapped as they were,
+    /// and hold what they held.
+    pub pages: Vec<u64>,
+}
+
+/// Forms the region that starts at `entry`. `None` if nothing can be compiled there.
+pub fn form(entry: u64, source: &mut impl Source, limits: &Limits, profile: &impl Profile) -> Option<Formed> {
+    let found = discover(entry, source, limits, profile);
+    let place = Place {
+        pc: entry,
+        context: ContextId::ROOT,
+    };
+    let mut emit = Emit {
+        blocks: Vec::with_capacity(found.nodes.len() * 2),
+        of_node: vec![None; found.nodes.len()],
+        exits: PlaceMap::default(),
+        waiting: Vec::new(),
+        builder: Builder::default(),
+        found,
+    };
+    let first = emit.block_of(place)?;
+    while let Some((node, id)) = emit.waiting.pop() {
+        emit.lift(node, id);
+    }
+    if let Terminator::Interpret(at) = emit.blocks[first.0 as usize].block.end
+        && emit.builder.points[at.0 as usize].done == 0
+    {
+        return None;
+    }
+    Some(emit.finish(first, limits))
+}
+
+/// A block that is being made, and what is not part of it in the end.
+struct Draft {
+    block: Block,
+    context: ContextId,
+    guards: Vec<Guard>,
+    /// Leaves only.
+    exit: bool,
+}
+
+struct Emit {
+    found: Discovered,
+    builder: Builder,
+    blocks: Vec<Draft>,
+    /// Each node's block, if it is needed.
+    of_node: Vec<Option<BlockId>>,
+    /// Blocks that only leave, by where to.
+    exits: PlaceMap<BlockId>,
+    /// Nodes to be lifted.
+    waiting: Vec<(u32, BlockId)>,
+}
+
+impl Emit {
+    fn reserve(&mut self, place: Place, exit: bool) -> BlockId {
+        self.blocks.push(Draft {
+            block: Block {
+                pc: place.pc,
+                poll: false,
+                insts: Vec::new(),
+                retired: 0,
+                end: Terminator::Exit(place.pc),
+            },
+            context: place.context,
+            guards: Vec::new(),
+            exit,
+        });
+        BlockId(self.blocks.len() as u32 - 1)
+    }
+
+    /// The block of `place`, if that is in the region.
+    fn block_of(&mut self, place: Place) -> Option<BlockId> {
+        let node = self.found.node_at(place)?;
+        if let Some(id) = self.of_node[node as usize] {
+            return Some(id);
+        }
+        let id = self.reserve(place, false);
+        self.of_node[node as usize] = Some(id);
+        self.waiting.push((node, id));
+        Some(id)
+    }
+
+    /// The block to which `node` goes on at `pc`, if that is in the region.
+    fn successor(&mut self, node: u32, pc: u64) -> Option<BlockId> {
+        let place = self.found.nodes[node as usize].edge(pc)?;
+        self.block_of(place)
+    }
+
+    /// The block to which `node` goes on at `pc`: one that leaves where that is not in the region.
+    fn side(&mut self, node: u32, pc: u64) -> BlockId {
+        if let Some(id) = self.successor(node, pc) {
+            return id;
+        }
+        let place = Place {
+            pc,
+            context: ContextId::ROOT,
+        };
+        if let Some(&id) = self.exits.get(&place) {
+            return id;
+        }
+        let id = self.reserve(place, true);
+        self.exits.insert(place, id);
+        id
+    }
+
+    fn goes_on(&mut self, node: u32, pc: u64) -> Terminator {
+        match self.successor(node, pc) {
+            Some(id) => Terminator::Jump(id),
+            None => Terminator::Exit(pc),
+        }
+    }
+
+    /// Lifts a node into its block.
+    fn lift(&mut self, number: u32, id: BlockId) {
+        let node = &self.found.nodes[number as usize];
+        let (first, len, end_pc) = (node.first, node.len, node.end_pc);
+        self.builder.start(len);
+        let mut retired = 0;
+        let mut end = None;
+        for at in first..first + len {
+            let (pc, insn) = self.found.insns[at];
+            let flow = self.builder.lift(&insn, pc, retired);
+            if flow == Flow::Interpret {
+                end = Some(Terminator::Interpret(self.builder.point()));
+                break;
+            }
+            retired += 1;
+            match flow {
+                Flow::Next | Flow::Interpret => continue,
+                Flow::Jump(target) => end = Some(self.goes_on(number, target)),
+                Flow::Branch {
+                    compare,
+                    a,
+                    b,
+                    target,
+                } => {
+                    let (yes, no) = (self.side(number, target), self.side(number, end_pc));
+                    end = Some(if yes == no {
+                        Terminator::Jump(yes)
+                    } else {
+                        Terminator::Branch {
+                            compare,
+                            a,
+                            b,
+                            yes,
+                            no,
+                        }
+                    });
+                }
+                Flow::JumpTo(target) => {
+                    self.jump_to(number, id, &insn, target, retired);
+                    return;
+                }
+            }
+            break;
+        }
+        let end = match end {
+            Some(end) => end,
+            None => self.goes_on(number, end_pc),
+        };
+        self.complete(id, retired, end);
+    }
+
+    /// Ends block `id` with a jump to `target`: compares it with where it probably goes, one block after the other. As
+    /// values do not live between blocks, each computes the target again.
+    fn jump_to(&mut self, number: u32, id: BlockId, insn: &Insn, target: Value, retired: u32) {
+        let can_be_computed_again = insn.rd != insn.rs1;
+        let edges: Vec<Place> = self.found.nodes[number as usize].edges().collect();
+        let (mut id, mut target, mut retired) = (id, target, retired);
+        for place in edges {
+            if !can_be_computed_again {
+                break;
+            }
+            let Some(yes) = self.block_of(place) else { continue };
+            let expected = self.builder.int(V::Const(place.pc));
+            let no = self.reserve(
+                Place {
+                    pc: self.blocks[id.0 as usize].block.pc,
+                    context: place.context,
+                },
+                true,
+            );
+            let end = Terminator::Branch {
+                compare: Compare::Eq,
+                a: target,
+                b: expected,
+                yes,
+                no,
+            };
+            self.complete(id, retired, end);
+            self.builder.start(2);
+            (id, target, retired) = (no, self.target(insn), 0);
+        }
+        self.complete(id, retired, Terminator::ExitTo(target));
+    }
+
+    /// Where `insn`, which is a `jalr`, goes.
+    fn target(&mut self, insn: &Insn) -> Value {
+        let o = &mut self.builder;
+        let base = o.x(insn.rs1);
+        let sum = o.add(base, V::Const(i64::from(insn.imm) as u64));
+        let even = o.and(sum, V::Const(!1));
+        o.int(even)
+    }
+
+    fn complete(&mut self, id: BlockId, retired: u32, end: Terminator) {
+        let draft = &mut self.blocks[id.0 as usize];
+        draft.block.insts = self.builder.take();
+        draft.block.retired = retired;
+        draft.block.end = end;
+        draft.guards = self.builder.take_guards();
+    }
+
+    /// Puts the blocks in order and settles what needs all of them.
+    fn finish(mut self, first: BlockId, limits: &Limits) -> Formed {
+        let order = Order::of(&self.blocks, first);
+        self.drop_needless_guards(&order);
+        let mut drafts: Vec<Option<Draft>> = self.blocks.into_iter().map(Some).collect();
+        let mut region = Region {
+            blocks: Vec::with_capacity(order.ids.len()),
+            entries: vec![BlockId(0)],
+            points: self.builder.points,
+            locals: SlotSet::default(),
+        };
+        let mut entries = vec![region_pc(&drafts, first)];
+        for (position, &id) in order.ids.iter().enumerate() {
+            let Some(draft) = drafts[id.0 as usize].take() else {
+                continue;
+            };
+            let mut block = draft.block;
+            match &mut block.end {
+                Terminator::Jump(to) => *to = order.position(*to),
+                Terminator::Branch { yes, no, .. } => {
+                    *yes = order.position(*yes);
+                    *no = order.position(*no);
+                }
+                _ => {}
+            }
+            block.poll = order.loops_to[position];
+            if block.poll
+                && position > 0
+                && draft.context == ContextId::ROOT
+                && entries.len() <= limits.loop_entries
+            {
+                region.entries.push(BlockId(position as u32));
+                entries.push(block.pc);
+            }
+            region.blocks.push(block);
+        }
+        region.locals = locals(&region, &order);
+        Formed {
+            region,
+            entries,
+            pages: self.found.pages,
+        }
+    }
+
+    /// Takes guards out where every way to them has been through one already.
+    fn drop_needless_guards(&mut self, order: &Order) {
+        if self.blocks.iter().all(|draft| draft.guards.is_empty()) {
+            return;
+        }
+        let blocks = &mut self.blocks;
+        let after = |draft: &Draft, before: FloatState| {
+            draft
+                .guards
+                .iter()
+                .map(|guard| guard.needed)
+                .fold(before, FloatState::max)
+        };
+        let mut before = vec![FloatState::Dirty; blocks.len()];
+        // It can be entered here, and at any loop.
+        for (&id, loops_to) in order.ids.iter().zip(&order.loops_to) {
+            if id == order.ids[0] || *loops_to {
+                before[id.0 as usize] = FloatState::Unknown;
+            }
+        }
+        for &id in &order.ids {
+            let draft = &blocks[id.0 as usize];
+            let state = after(draft, before[id.0 as usize]);
+            for to in draft.block.end.successors() {
+                let at = &mut before[to.0 as usize];
+                *at = (*at).min(state);
+            }
+        }
+        for (draft, &before) in blocks.iter_mut().zip(&before) {
+            for guard in draft.guards.iter().filter(|guard| guard.needed <= before) {
+                // A constant that nobody uses keeps the numbers of the values that follow.
+                draft.block.insts[guard.inst.0 as usize] = Inst::Const(0);
+            }
+        }
+    }
+}
+
+fn region_pc(drafts: &[Option<Draft>], id: BlockId) -> u64 {
+    drafts[id.0 as usize].as_ref().map_or(0, |draft| draft.block.pc)
+}
+
+/// The blocks that can be reached, each after those before it but for loops.
+struct Order {
+    ids: Vec<BlockId>,
+    /// Where each block stands, by its old number.
+    positions: Vec<u32>,
+    /// Whether a block, by position, is gone back to.
+    loops_to: Vec<bool>,
+    /// Whether a block, by position, is probably in a loop.
+    in_loop: Vec<bool>,
+}
+
+impl Order {
+    fn of(blocks: &[Draft], first: BlockId) -> Self {
+        const UNSEEN: u8 = 0;
+        const OPEN: u8 = 1;
+        const DONE: u8 = 2;
+        let mut state = vec![UNSEEN; blocks.len()];
+        let mut back = Vec::new();
+        let mut ids = Vec::with_capacity(blocks.len());
+        // Blocks on the way from the first, each with successors that are still to be looked at. The one looked at last
+        // comes next in order: those that only leave come late, and what a branch falls through to follows it.
+        let successors = |id: BlockId| {
+            let mut list = [None; 2];
+            for (slot, to) in list.iter_mut().zip(blocks[id.0 as usize].block.end.successors()) {
+                *slot = Some(to);
+            }
+            if let [Some(_), Some(no)] = list
+                && blocks[no.0 as usize].exit
+            {
+                list.swap(0, 1);
+            }
+            list
+        };
+        let mut way = vec![(first, successors(first))];
+        state[first.0 as usize] = OPEN;
+        while let Some((id, left)) = way.last_mut() {
+            let id = *id;
+            match left.iter_mut().find_map(Option::take) {
+                Some(to) => match state[to.0 as usize] {
+                    UNSEEN => {
+                        state[to.0 as usize] = OPEN;
+                        way.push((to, successors(to)));
+                    }
+                    OPEN => back.push((id, to)),
+                    _ => {}
+                },
+                None => {
+                    state[id.0 as usize] = DONE;
+                    ids.push(id);
+                    way.pop();
+                }
+            }
+        }
+        ids.reverse();
+        let mut order = Order {
+            positions: vec![0; blocks.len()],
+            loops_to: vec![false; ids.len()],
+            in_loop: vec![false; ids.len()],
+            ids,
+        };
+        for (position, id) in order.ids.iter().enumerate() {
+            order.positions[id.0 as usize] = position as u32;
+        }
+        for (from, to) in back {
+            let (from, to) = (order.position(from).0 as usize, order.position(to).0 as usize);
+            order.loops_to[to] = true;
+            order.in_loop[to..=from].fill(true);
+        }
+        order
+    }
+
+    fn position(&self, id: BlockId) -> BlockId {
+        BlockId(self.positions[id.0 as usize])
+    }
+}
+
+/// The slots worth a local: those used in loops, and those used more often than a local costs at entry and exit.
+fn locals(region: &Region, order: &Order) -> SlotSet {
+    const WORTH: u32 = 3;
+    let mut uses = [0u32; slots::COUNT];
+    for (block, &in_loop) in region.blocks.iter().zip(&order.in_loop) {
+        for inst in &block.insts {
+            if let Inst::Get(slot) | Inst::Set(slot, _) = inst {
+                uses[usize::from(slot.0)] += if in_loop { WORTH } else { 1 };
+            }
+        }
+    }
+    let mut set = SlotSet::default();
+    for number in (1..32)
+        .map(|x| slots::integer(Reg::new(x)))
+        .chain((32..slots::COUNT as u8).map(crate::ir::Slot))
+    {
+        if uses[usize::from(number.0)] >= WORTH {
+            set.insert(number);
+        }
+    }
+    set
+}
