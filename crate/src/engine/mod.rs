@@ -1,10 +1,13 @@
 //! Running guest code.
 //!
 //! [`code`] keeps decoded pages, shared by all harts; [`fetch`] finds a hart's page by virtual address; and
-//! [`interpreter`] executes. [`branch_target`] leads indirect jumps to compiled code.
+//! [`interpreter`] executes. [`branch_target`] leads indirect jumps to compiled code, which
+//! `compile_queue` has made in the background.
 
 pub mod branch_target;
 pub mod code;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod compile_queue;
 pub mod fetch;
 pub mod interpreter;
 

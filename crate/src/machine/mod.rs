@@ -21,7 +21,7 @@ use crate::device::virtio::{self, VirtioDevice};
 use crate::engine::code::CodeCache;
 use crate::engine::{Core, Leave, interpreter};
 use crate::isa::riscv::csr::irq;
-use crate::isa::riscv::hart::Privilege;
+use crate::isa::riscv::hart::{Hart, Privilege};
 use crate::mem::{Ram, RamError};
 use board::Board;
 use boot::BootImages;
@@ -377,6 +377,16 @@ impl Machine {
         if let Some(console) = self.board.console() {
             console.resize(columns, rows);
         }
+    }
+
+    /// A hart, to be looked at.
+    pub fn hart(&self, number: usize) -> Option<&Hart> {
+        self.cores.get(number).map(|core| &core.hart)
+    }
+
+    /// Guest memory, to be looked at.
+    pub fn ram(&self) -> &Ram {
+        &self.board.ram
     }
 
     /// Figures since power-on.

@@ -18,7 +18,8 @@
 //!   +24 u64 uses       hits the policy does not know of
 //! ```
 //!
-//! The set of an address is [`set_index`]: `(pc >> 1 ^ pc >> 12) & (SETS - 1)`.
+//! [`BranchTargetCache::layout`] says the same in the words of [`crate::ir::abi`]. The set of an address is [`set_index`]:
+//! `(pc >> 1 ^ pc >> 12) & (SETS - 1)`.
 //! The code compares `pc` with ways 0 to `WAYS - 1` of that set, in this order (an empty way matches nothing, since the
 //! low bit of `pc` is clear), and goes to the first that is equal; it may stop before the last way. If none is, it
 //! goes back to the run loop, which asks [`BranchTargetCache::lookup`], compiles or interprets, and calls
@@ -35,16 +36,20 @@ mod tests;
 
 use std::fmt::Debug;
 
+use crate::ir::abi::TargetLayout;
 use crate::mem::replacement::{Lru, Replacement};
 pub use entry::{Entry, NO_PC, Target};
 
 /// The cache that engines use; `docs/jit.md` has the figures that chose it.
-pub type DefaultBranchTargets = BranchTargetCache<1024, 4, Lru>;
+pub type DefaultBranchTargets = BranchTargetCache<4096, 2, Lru>;
+
+/// How far an address is shifted before it is folded over itself to give a set: the page's number.
+pub const FOLD_SHIFT: u32 = 12;
 
 /// The set, of `sets` (a power of two), in which `pc` is looked for.
 #[inline(always)]
 pub const fn set_index(pc: u64, sets: usize) -> usize {
-    (pc >> 1 ^ pc >> 12) as usize & (sets - 1)
+    (pc >> 1 ^ pc >> FOLD_SHIFT) as usize & (sets - 1)
 }
 
 /// What happened in a cache since it was made. Hits of compiled code are not among it.
@@ -60,6 +65,15 @@ pub struct BranchTargetStats {
     pub flushes: u64,
 }
 
+/// Bits that tell which pages have targets, roughly.
+const PAGE_BITS: usize = 1024;
+
+/// The bit of the page of `pc`: its word and the bit in it.
+fn page_bit(pc: u64) -> (usize, u64) {
+    let hash = (pc >> FOLD_SHIFT ^ pc >> (FOLD_SHIFT + 10)) as usize % PAGE_BITS;
+    (hash / 64, 1 << (hash % 64))
+}
+
 /// A cache of `SETS` sets (a power of two) of `WAYS` targets, from which `P` chooses what gives way.
 #[derive(Debug)]
 pub struct BranchTargetCache<const SETS: usize, const WAYS: usize, P: Replacement<WAYS>> {
@@ -68,6 +82,8 @@ pub struct BranchTargetCache<const SETS: usize, const WAYS: usize, P: Replacemen
     known: Box<[P::Set]>,
     /// A bit for each set that may hold something.
     dirty: Box<[u64]>,
+    /// A bit for each hash of a page that may have targets.
+    pages: [u64; PAGE_BITS / 64],
     policy: P,
     stats: BranchTargetStats,
 }
@@ -84,6 +100,7 @@ impl<const SETS: usize, const WAYS: usize, P: Replacement<WAYS>> Default
             entries: vec![[Entry::EMPTY; WAYS]; SETS].into_boxed_slice(),
             known: vec![P::EMPTY; SETS].into_boxed_slice(),
             dirty: vec![0; SETS.div_ceil(64)].into_boxed_slice(),
+            pages: [0; PAGE_BITS / 64],
             policy: P::default(),
             stats: BranchTargetStats::default(),
         }
@@ -95,6 +112,19 @@ impl<const SETS: usize, const WAYS: usize, P: Replacement<WAYS>> BranchTargetCac
     pub const SETS: usize = SETS;
     /// Entries in a set.
     pub const WAYS: usize = WAYS;
+
+    /// What a back end must know.
+    pub fn layout() -> TargetLayout {
+        TargetLayout {
+            set_mask: SETS as u32 - 1,
+            fold_shift: FOLD_SHIFT,
+            ways: WAYS as u32,
+            entry_bytes: Entry::SIZE as u32,
+            pc: std::mem::offset_of!(Entry, pc) as u32,
+            function: std::mem::offset_of!(Entry, function) as u32,
+            entry: std::mem::offset_of!(Entry, entry) as u32,
+        }
+    }
 
     /// The first entry of the first set, for compiled code: see the module's documentation.
     pub fn entries_ptr(&mut self) -> *mut Entry {
@@ -132,6 +162,8 @@ impl<const SETS: usize, const WAYS: usize, P: Replacement<WAYS>> BranchTargetCac
             self.entries[set][way] = Entry { pc, ..Entry::EMPTY };
             self.policy.fill(&mut self.known[set], way);
             self.dirty[set / 64] |= 1 << (set % 64);
+            let (word, bit) = page_bit(pc);
+            self.pages[word] |= bit;
             way
         };
         self.entries[set][way].point_to(target);
@@ -151,12 +183,28 @@ impl<const SETS: usize, const WAYS: usize, P: Replacement<WAYS>> BranchTargetCac
 
     /// Forgets every target for which `keep` says no, as when regions are dropped.
     pub fn retain(&mut self, mut keep: impl FnMut(u64, Target) -> bool) {
+        self.pages.fill(0);
         for set in Dirty::new(&self.dirty) {
             for entry in &mut self.entries[set] {
-                if entry.pc != NO_PC && !keep(entry.pc, entry.target()) {
+                if entry.pc == NO_PC {
+                    continue;
+                }
+                if keep(entry.pc, entry.target()) {
+                    let (word, bit) = page_bit(entry.pc);
+                    self.pages[word] |= bit;
+                } else {
                     *entry = Entry::EMPTY;
                 }
             }
+        }
+    }
+
+    /// Forgets the targets in the virtual page of `vaddr`. That is cheap where it has none, as most pages that a guest names
+    /// in `sfence.vma`.
+    pub fn flush_page(&mut self, vaddr: u64) {
+        let (word, bit) = page_bit(vaddr);
+        if self.pages[word] & bit != 0 {
+            self.retain(|pc, _| (pc ^ vaddr) >> 12 != 0);
         }
     }
 
@@ -168,6 +216,7 @@ impl<const SETS: usize, const WAYS: usize, P: Replacement<WAYS>> BranchTargetCac
             self.known[set] = P::EMPTY;
         }
         self.dirty.fill(0);
+        self.pages.fill(0);
     }
 
     /// What happened so far.

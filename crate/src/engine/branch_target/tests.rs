@@ -17,6 +17,7 @@ enum Step {
     /// Regions whose function has this remainder are dropped.
     Retain(usize),
     Flush,
+    FlushPage(u64),
 }
 
 fn target() -> impl Strategy<Value = Target> {
@@ -42,6 +43,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (address(), any::<bool>()).prop_map(|(pc, counts)| Step::Inline(pc, counts)),
         1 => (0_usize..4).prop_map(Step::Retain),
         1 => Just(Step::Flush),
+        1 => address().prop_map(Step::FlushPage),
     ];
     prop::collection::vec(step, 1..300)
 }
@@ -72,8 +74,13 @@ fn inline_hit<const SETS: usize, const WAYS: usize, P: Replacement<WAYS>>(
     counts: bool,
 ) -> Option<(u64, u64)> {
     let base = cache.entries_ptr().cast::<u64>();
-    let set = (pc >> 1 ^ pc >> 12) as usize & (SETS - 1);
-    (0..WAYS).find_map(|way| {
+    let layout = BranchTargetCache::<SETS, WAYS, P>::layout();
+    assert_eq!(
+        (layout.entry_bytes, layout.pc, layout.function, layout.entry),
+        (32, 0, 8, 16)
+    );
+    let set = (pc >> 1 ^ pc >> layout.fold_shift) as usize & layout.set_mask as usize;
+    (0..layout.ways as usize).find_map(|way| {
         // SAFETY: within the entries, which nobody else touches meanwhile.
         unsafe {
             let at = base.add((set * WAYS + way) * 4);
@@ -152,6 +159,10 @@ fn check<const SETS: usize, const WAYS: usize, P: Replacement<WAYS>>(steps: &[St
                     target.function % 4 != remainder
                 });
                 model.retain(|_, known| known.target.function % 4 != remainder);
+            }
+            Step::FlushPage(page) => {
+                cache.flush_page(page);
+                model.retain(|pc, _| pc >> 12 != page >> 12);
             }
             Step::Flush => {
                 cache.flush();
