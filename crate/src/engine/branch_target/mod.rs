@@ -144,7 +144,7 @@ impl<const SETS: usize, const WAYS: usize, P: Replacement<WAYS>> BranchTargetCac
         self.stats.hits += 1;
         let target = self.entries[set][way].target();
         self.policy.touch(&mut self.known[set], way, 1);
-        self.to_front(set, way);
+        self.move_to_front(set, way);
         Some(target)
     }
 
@@ -167,7 +167,7 @@ impl<const SETS: usize, const WAYS: usize, P: Replacement<WAYS>> BranchTargetCac
             way
         };
         self.entries[set][way].point_to(target);
-        self.to_front(set, way);
+        self.move_to_front(set, way);
     }
 
     /// Forgets the target of `pc`, and returns it.
@@ -245,10 +245,10 @@ impl<const SETS: usize, const WAYS: usize, P: Replacement<WAYS>> BranchTargetCac
         self.policy.victim(known)
     }
 
-    fn to_front(&mut self, set: usize, way: usize) {
+    fn move_to_front(&mut self, set: usize, way: usize) {
         if way != 0 {
             self.entries[set].swap(0, way);
-            self.policy.to_front(&mut self.known[set], way);
+            self.policy.moved_to_front(&mut self.known[set], way);
         }
     }
 }

@@ -21,7 +21,7 @@ impl<const WAYS: usize> Replacement<WAYS> for Fifo {
         set.last()
     }
 
-    fn to_front(&mut self, set: &mut Order<WAYS>, way: usize) {
+    fn moved_to_front(&mut self, set: &mut Order<WAYS>, way: usize) {
         set.swap(0, way);
     }
 }

@@ -31,7 +31,7 @@ impl<const WAYS: usize> Replacement<WAYS> for Lfu {
         ways.min_by_key(|&way| set[way]).unwrap_or(0)
     }
 
-    fn to_front(&mut self, set: &mut [u8; WAYS], way: usize) {
+    fn moved_to_front(&mut self, set: &mut [u8; WAYS], way: usize) {
         set.swap(0, way);
     }
 }

@@ -23,7 +23,7 @@ impl<const WAYS: usize> Replacement<WAYS> for Lru {
         set.last()
     }
 
-    fn to_front(&mut self, set: &mut Order<WAYS>, way: usize) {
+    fn moved_to_front(&mut self, set: &mut Order<WAYS>, way: usize) {
         set.swap(0, way);
     }
 }

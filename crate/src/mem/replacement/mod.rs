@@ -4,7 +4,7 @@
 //! one file. What a policy knows of a set is plain data of a fixed size that the cache keeps beside its entries, so a
 //! look-up allocates nothing. The branch-target cache ([`crate::engine::branch_target`]) is generic over it.
 //!
-//! A cache may move entries between the ways of a set, so that the likeliest is looked at first; [`Replacement::to_front`]
+//! A cache may move entries between the ways of a set, so that the likeliest is looked at first; [`Replacement::moved_to_front`]
 //! tells the policy.
 
 mod fifo;
@@ -43,5 +43,5 @@ pub trait Replacement<const WAYS: usize>: Default + Debug {
     /// The way to give up, where all are taken. Where some are empty, the cache fills those and does not ask.
     fn victim(&mut self, set: &mut Self::Set) -> usize;
     /// The entry in `way`, which was just touched or filled, and the one in way 0 have changed places.
-    fn to_front(&mut self, set: &mut Self::Set, way: usize);
+    fn moved_to_front(&mut self, set: &mut Self::Set, way: usize);
 }

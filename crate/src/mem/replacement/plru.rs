@@ -49,7 +49,7 @@ impl<const WAYS: usize> Replacement<WAYS> for TreePlru {
     }
 
     /// The bits belong to places and cannot be exchanged exactly: the front counts as used.
-    fn to_front(&mut self, set: &mut u64, _: usize) {
+    fn moved_to_front(&mut self, set: &mut u64, _: usize) {
         Self::point_away::<WAYS>(set, 0);
     }
 }

@@ -35,5 +35,5 @@ impl<const WAYS: usize> Replacement<WAYS> for Random {
         (((self.state >> 32) * WAYS as u64) >> 32) as usize
     }
 
-    fn to_front(&mut self, (): &mut (), _: usize) {}
+    fn moved_to_front(&mut self, (): &mut (), _: usize) {}
 }

@@ -21,7 +21,7 @@ fn lru_gives_up_what_was_not_used_for_longest() {
     assert_eq!(lru.victim(&mut set), 1);
     // The entry of way 1 is touched and moved to the front; what was in way 0 is in way 1 now.
     Replacement::<WAYS>::touch(&mut lru, &mut set, 1, 1);
-    Replacement::<WAYS>::to_front(&mut lru, &mut set, 1);
+    Replacement::<WAYS>::moved_to_front(&mut lru, &mut set, 1);
     assert_eq!(lru.victim(&mut set), 2);
     Replacement::<WAYS>::touch(&mut lru, &mut set, 2, 1);
     Replacement::<WAYS>::touch(&mut lru, &mut set, 3, 1);
