@@ -1,0 +1,653 @@
+//! Compiled code against the reference interpreter of the intermediate representation.
+
+use std::{thread::sleep, time::Duration};
+
+use proptest::prelude::*;
+
+use super::{NativeBackend, Threading};
+use crate::{
+    ir::{
+        Abi, BinaryOp, Block, BlockId, Compare, FloatOp, Inst, Leave, Point, PointId, Precision, Region,
+        Slot, SlotSet, Terminator, Type, UnaryOp, Value, Width,
+        abi::Helper,
+        eval,
+        generate::{self, STATE_BYTES},
+        interpret::{self, State},
+        scene::{BASE, FLOAT_OPS, PAGE, Scene, float_code},
+        verify::{self, verify},
+    },
+    jit::{Backend, Code, Finished, Job, Tier},
+};
+
+/// Where the state for tests has the pointer to its scene.
+const SCENE: usize = 1000;
+
+/// An address that no region is left for.
+const NOWHERE: u64 = 0x5a81_0246_8ace_13b7;
+
+/// A back end that compiles here, and a state and a scene for its code.
+struct Bench {
+    backend: NativeBackend,
+    abi: Abi,
+    state: Vec<u64>,
+    scene: Box<Scene>,
+    table: Vec<u8>,
+    targets: Vec<u64>,
+}
+
+extern "C" fn help<const N: u32>(state: *mut u8, a: u64, b: u64, c: u64, code: u32) -> u64 {
+    const HELPERS: [Helper; Helper::COUNT] = [
+        Helper::Load,
+        Helper::Store,
+        Helper::LoadForUpdate,
+        Helper::LoadReserved,
+        Helper::StoreConditional,
+        Helper::Float,
+    ];
+    let abi = generate::abi(8);
+    // SAFETY: the bench laid its state out so, and waits while compiled code uses it.
+    let (scene, memory) = unsafe {
+        let scene = &mut **state.add(SCENE).cast::<*mut Scene>();
+        (scene, std::slice::from_raw_parts_mut(state, STATE_BYTES))
+    };
+    let mut run_until = u64::from_le_bytes(memory[abi.run_until as usize..][..8].try_into().unwrap());
+    let flags = &mut memory[abi.float_flags as usize];
+    let mut inexact = *flags & abi.inexact != 0;
+    let made = scene.help(HELPERS[N as usize], [a, b, c], code, &mut run_until, &mut inexact);
+    *flags |= if inexact { abi.inexact } else { 0 };
+    memory[abi.run_until as usize..][..8].copy_from_slice(&run_until.to_le_bytes());
+    memory[abi.trapped as usize] = made.is_none().into();
+    made.unwrap_or(0x5a5a_5a5a_5a5a_5a5a)
+}
+
+impl Bench {
+    fn new() -> Self {
+        let abi = generate::abi(8);
+        let ways = abi.target_layout.ways as usize;
+        Self {
+            backend: NativeBackend::new(abi.clone(), Threading::Here).unwrap(),
+            state: vec![0; STATE_BYTES / 8],
+            scene: Box::default(),
+            table: Vec::new(),
+            targets: vec![NOWHERE; (abi.target_layout.set_mask as usize + 1) * ways * 4],
+            abi,
+        }
+    }
+
+    fn compile(&mut self, region: &Region, number: u32, tier: Tier) -> Code {
+        verify(region, &self.abi).unwrap();
+        let region = region.clone();
+        self.backend.submit(Job { number, region, tier }).unwrap();
+        let mut finished = Vec::new();
+        self.backend.finished(&mut finished);
+        let Some(Finished { number: done, result }) = finished.pop() else {
+            panic!("nothing was finished")
+        };
+        assert_eq!(done, number);
+        result.unwrap()
+    }
+
+    fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: the state's memory, as bytes.
+        unsafe { std::slice::from_raw_parts_mut(self.state.as_mut_ptr().cast(), STATE_BYTES) }
+    }
+
+    fn put(&mut self, offset: u32, value: u64) {
+        self.bytes()[offset as usize..][..8].copy_from_slice(&value.to_le_bytes());
+    }
+
+    fn word(&mut self, offset: u32) -> u32 {
+        u32::from_le_bytes(self.bytes()[offset as usize..][..4].try_into().unwrap())
+    }
+
+    /// Runs code from a state. The reason, the state afterwards, and the program counter or point that was stored.
+    fn run(&mut self, code: Code, state: &State, entry: u32) -> (u32, State, u64, u32) {
+        let abi = self.abi.clone();
+        self.state.fill(0);
+        Scene::write_state(&abi, state, self.bytes());
+        let host = self.scene.memory.as_mut_ptr() as u64;
+        self.table = Scene::table(&abi, host);
+        let (table, targets) = (self.table.as_ptr() as u64, self.targets.as_ptr() as u64);
+        self.put(abi.table, table);
+        self.put(abi.targets, targets);
+        let helpers = [help::<0>, help::<1>, help::<2>, help::<3>, help::<4>, help::<5>];
+        for (number, &helper) in helpers.iter().enumerate() {
+            let helper: extern "C" fn(*mut u8, u64, u64, u64, u32) -> u64 = helper;
+            self.put(abi.helpers + number as u32 * 8, helper as usize as u64);
+        }
+        let scene = &raw mut *self.scene as u64;
+        self.put(SCENE as u32, scene);
+        let memory = self.state.as_mut_ptr().cast();
+        // SAFETY: the state is laid out as the back end was told, and the code is its own.
+        let reason = unsafe { self.backend.call(code.function, memory, entry) };
+        let after = Scene::read_state(&abi, self.bytes());
+        let pc = u64::from_le_bytes(self.bytes()[abi.pc as usize..][..8].try_into().unwrap());
+        (reason, after, pc, self.word(abi.point))
+    }
+
+    /// Compiles a region, runs it, and holds it against the reference.
+    fn check(&mut self, region: &Region, entry: usize, state: &State, tier: Tier) {
+        let mut reference = state.clone();
+        let mut world = Scene::default();
+        let Ok(left) = interpret::run(region, entry, &mut reference, &mut world, 100_000) else {
+            return;
+        };
+        let code = self.compile(region, 77, tier);
+        *self.scene = Scene::default();
+        let (reason, mut after, pc, point) = self.run(code, state, entry as u32);
+        assert_eq!(reason, left.leave as u32, "{:?}", left.leave);
+        match left.point {
+            Some(expected) => {
+                assert_eq!(PointId(point), expected);
+                assert_eq!(self.word(self.abi.region), 77);
+                after.retired += u64::from(region.point(expected).done);
+            }
+            None => assert_eq!(pc, left.pc),
+        }
+        assert_eq!(after, reference);
+        assert_eq!(*self.scene, world);
+        self.backend.release(code);
+    }
+}
+
+fn state() -> State {
+    State {
+        slots: vec![0; 65],
+        retired: 0,
+        run_until: 1000,
+        inexact: true,
+        rounding: 0,
+    }
+}
+
+/// A region of one block.
+fn straight(insts: Vec<Inst>) -> Region {
+    let points = vec![Point { pc: 0x1008, done: 1 }];
+    let block = Block {
+        pc: 0x1000,
+        poll: false,
+        insts,
+        retired: 3,
+        end: Terminator::Exit(0x2000),
+    };
+    Region {
+        blocks: vec![block],
+        entries: vec![BlockId(0)],
+        points,
+        locals: SlotSet(u128::MAX >> 64 & !1),
+    }
+}
+
+const TIERS: [Tier; 2] = [Tier::Quick, Tier::Hot];
+
+const CORNERS: [u64; 14] = [
+    0,
+    1,
+    2,
+    31,
+    63,
+    64,
+    u64::MAX,
+    i64::MIN as u64,
+    i64::MAX as u64,
+    0xffff_ffff,
+    0x8000_0000,
+    0x0123_4567_89ab_cdef,
+    0xffff_ffff_8000_0000,
+    0x00ff_0000_7f80_0001,
+];
+
+const BINARY: [BinaryOp; 18] = [
+    BinaryOp::Add,
+    BinaryOp::Sub,
+    BinaryOp::And,
+    BinaryOp::Or,
+    BinaryOp::Xor,
+    BinaryOp::Shl,
+    BinaryOp::Shr,
+    BinaryOp::Sar,
+    BinaryOp::Rotr,
+    BinaryOp::Rotr32,
+    BinaryOp::Mul,
+    BinaryOp::Mulh,
+    BinaryOp::Mulhu,
+    BinaryOp::Mulhsu,
+    BinaryOp::Div,
+    BinaryOp::Divu,
+    BinaryOp::Rem,
+    BinaryOp::Remu,
+];
+
+#[test]
+fn operations_on_two_integers() {
+    let mut bench = Bench::new();
+    let (x1, x2) = (Inst::Get(Slot(1)), Inst::Get(Slot(2)));
+    let set = |slot, value| Inst::Set(Slot(slot), Value(value));
+    for tier in TIERS {
+        for op in BINARY {
+            let code = bench.compile(
+                &straight(vec![x1, x2, Inst::Binary(op, Value(0), Value(1)), set(3, 2)]),
+                0,
+                tier,
+            );
+            for b in CORNERS {
+                let constant = vec![
+                    x1,
+                    Inst::Const(b),
+                    Inst::Binary(op, Value(0), Value(1)),
+                    set(3, 2),
+                ];
+                let with_constant = bench.compile(&straight(constant), 0, tier);
+                for a in CORNERS {
+                    let mut before = state();
+                    (before.slots[1], before.slots[2]) = (a, b);
+                    for code in [code, with_constant] {
+                        let (_, after, ..) = bench.run(code, &before, 0);
+                        let right = eval::binary(op, a, b);
+                        assert_eq!(after.slots[3], right, "{op:?} of {a:#x} and {b:#x}, {tier:?}");
+                    }
+                }
+                bench.backend.release(with_constant);
+            }
+        }
+    }
+}
+
+#[test]
+fn operations_on_one_value_and_comparisons() {
+    let mut bench = Bench::new();
+    let widths = [Width::W8, Width::W16, Width::W32];
+    let mut ops = vec![
+        UnaryOp::Clz,
+        UnaryOp::Ctz,
+        UnaryOp::Cpop,
+        UnaryOp::Rev8,
+        UnaryOp::OrcB,
+        UnaryOp::Unbox,
+    ];
+    ops.extend(widths.map(UnaryOp::Sext));
+    ops.extend(widths.map(UnaryOp::Zext));
+    let compares = [
+        Compare::Eq,
+        Compare::Ne,
+        Compare::Lt,
+        Compare::Ge,
+        Compare::Ltu,
+        Compare::Geu,
+    ];
+    for tier in TIERS {
+        for &op in &ops {
+            let insts = vec![
+                Inst::Get(Slot(1)),
+                Inst::Unary(op, Value(0)),
+                Inst::Set(Slot(3), Value(1)),
+            ];
+            let code = bench.compile(&straight(insts), 0, tier);
+            for a in CORNERS.into_iter().chain([0xffff_ffff_4049_0fdb]) {
+                let mut before = state();
+                before.slots[1] = a;
+                let (_, after, ..) = bench.run(code, &before, 0);
+                assert_eq!(after.slots[3], eval::unary(op, a), "{op:?} of {a:#x}");
+            }
+        }
+        for compare in compares {
+            let insts = vec![
+                Inst::Get(Slot(1)),
+                Inst::Get(Slot(2)),
+                Inst::Compare(compare, Value(0), Value(1)),
+                Inst::Set(Slot(3), Value(2)),
+                Inst::Select(Value(2), Value(0), Value(1)),
+                Inst::Set(Slot(4), Value(4)),
+            ];
+            let code = bench.compile(&straight(insts), 0, tier);
+            for (a, b) in CORNERS.iter().flat_map(|&a| CORNERS.map(|b| (a, b))) {
+                let mut before = state();
+                (before.slots[1], before.slots[2]) = (a, b);
+                let (_, after, ..) = bench.run(code, &before, 0);
+                let holds = compare.holds(a, b);
+                assert_eq!(after.slots[3], holds.into());
+                assert_eq!(after.slots[4], if holds { a } else { b });
+            }
+        }
+    }
+}
+
+/// Operands of floating-point operations, as doubles; singles and integers are made of them.
+const NUMBERS: [f64; 16] = [
+    0.0,
+    -0.0,
+    1.0,
+    -1.5,
+    0.1,
+    3e9,
+    -2147483649.0,
+    9.3e18,
+    1e300,
+    -1e300,
+    1e-300,
+    f64::MIN_POSITIVE,
+    5e-324,
+    f64::INFINITY,
+    f64::NEG_INFINITY,
+    f64::NAN,
+];
+
+#[test]
+fn floating_point() {
+    let mut bench = Bench::new();
+    for tier in TIERS {
+        for (op, precision) in FLOAT_OPS
+            .iter()
+            .flat_map(|&op| [Precision::Single, Precision::Double].map(|precision| (op, precision)))
+        {
+            if (op == FloatOp::Widen && precision == Precision::Single)
+                || (op == FloatOp::Narrow && precision == Precision::Double)
+            {
+                continue;
+            }
+            let (operand, count) = verify::float_operands(op, precision);
+            let from = if operand == Type::F64 { 32 } else { 0 };
+            let get = |slot: u8| Inst::Get(Slot(from + slot));
+            let code = float_code(op, precision);
+            let [a, b, c] = [0, 1, 2].map(|number| Value(if number < count as u32 { number } else { 0 }));
+            let float = Inst::Float {
+                op,
+                precision,
+                a,
+                b,
+                c,
+                code,
+            };
+            let mut insts = vec![get(1), get(2), get(3), float];
+            let made = float.ty(&insts, &bench.abi).unwrap();
+            insts.push(Inst::Set(Slot(if made == Type::F64 { 40 } else { 8 }), Value(3)));
+            let region = straight(insts);
+            let compiled = bench.compile(&region, 0, tier);
+            for (x, y) in NUMBERS.iter().flat_map(|&x| NUMBERS.map(|y| (x, y))) {
+                let mut before = state();
+                before.inexact = x != 3e9;
+                before.rounding = (y == 3e9).into();
+                for (slot, number) in [(1, x), (2, y), (3, x - y)] {
+                    before.slots[from as usize + slot] = match (operand, op) {
+                        (Type::F64, _) => number.to_bits(),
+                        (_, FloatOp::FromI32 | FloatOp::FromI64) => number as i64 as u64,
+                        (_, FloatOp::FromU32 | FloatOp::FromU64) => (number as u64).wrapping_mul(3),
+                        _ => (number as f32).to_bits().into(),
+                    };
+                }
+                let mut reference = before.clone();
+                interpret::run(&region, 0, &mut reference, &mut Scene::default(), 9).unwrap();
+                let (_, after, ..) = bench.run(compiled, &before, 0);
+                assert_eq!(after, reference, "{op:?} {precision:?} of {x:?} and {y:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn numbers_that_are_moved_keep_their_bits() {
+    let mut bench = Bench::new();
+    let insts = vec![
+        Inst::Get(Slot(33)),
+        Inst::Set(Slot(34), Value(0)),
+        Inst::Unary(UnaryOp::ToBits, Value(0)),
+        Inst::Set(Slot(5), Value(2)),
+        Inst::Unary(UnaryOp::FromBits, Value(2)),
+        Inst::Select(Value(2), Value(4), Value(0)),
+        Inst::Set(Slot(35), Value(5)),
+    ];
+    for (tier, locals) in TIERS.into_iter().flat_map(|tier| [(tier, 0), (tier, u128::MAX)]) {
+        let mut region = straight(insts.clone());
+        region.locals = SlotSet(locals & (1 << 65) - 2);
+        // A signalling NaN, a negative one with a payload, and a boxed single.
+        for bits in [
+            0x7ff0_0000_0000_0001,
+            0xfff0_dead_beef_0001,
+            0xffff_ffff_7f80_0001,
+        ] {
+            let mut before = state();
+            before.slots[33] = bits;
+            let code = bench.compile(&region, 0, tier);
+            let (_, after, ..) = bench.run(code, &before, 0);
+            assert_eq!([after.slots[34], after.slots[35], after.slots[5]], [bits; 3]);
+        }
+    }
+}
+
+#[test]
+fn memory() {
+    let mut bench = Bench::new();
+    let widths = [Width::W8, Width::W16, Width::W32, Width::W64];
+    let at = PointId(0);
+    let addresses =
+        (0..7).flat_map(|page| [0, 1, 8, 0xff9, 0xffc, 0xfff].map(|low| BASE + page * PAGE + low));
+    let addresses: Vec<u64> = addresses.chain([0, u64::MAX, BASE - 1]).collect();
+    for (tier, width) in TIERS
+        .into_iter()
+        .flat_map(|tier| widths.map(|width| (tier, width)))
+    {
+        let addr = Value(0);
+        let load = Inst::Load {
+            width,
+            addr,
+            via: None,
+            at,
+        };
+        let store = Inst::Store {
+            width,
+            addr,
+            value: Value(1),
+            via: None,
+            at,
+        };
+        let update = Inst::LoadForUpdate { width, addr, at };
+        for access in [load, store, update] {
+            let mut insts = vec![Inst::Get(Slot(1)), Inst::Get(Slot(2)), access];
+            if access != store {
+                insts.push(Inst::Set(Slot(3), Value(2)));
+            }
+            let region = straight(insts);
+            for &address in &addresses {
+                let mut before = state();
+                before.slots[1] = address;
+                before.slots[2] = 0x8182_8384_8586_8788;
+                bench.check(&region, 0, &before, tier);
+            }
+        }
+    }
+}
+
+#[test]
+fn windows() {
+    let mut bench = Bench::new();
+    let (width, at) = (Width::W32, PointId(0));
+    for (tier, write) in TIERS.into_iter().flat_map(|tier| [(tier, false), (tier, true)]) {
+        let addr = Value(2);
+        let via = Some((Value(3), 4));
+        let mut insts = vec![
+            Inst::Get(Slot(1)),
+            Inst::Const(4),
+            Inst::Binary(BinaryOp::Add, Value(0), Value(1)),
+            Inst::Window {
+                addr: Value(0),
+                span: 16,
+                write,
+            },
+            Inst::Load { width, addr, via, at },
+            Inst::Set(Slot(3), Value(4)),
+        ];
+        if write {
+            insts.push(Inst::Store {
+                width,
+                addr,
+                value: Value(1),
+                via,
+                at,
+            });
+        }
+        let region = straight(insts);
+        for address in (0..7).flat_map(|page| [0, 0xff0, 0xff1, 0xffe].map(|low| BASE + page * PAGE + low)) {
+            let mut before = state();
+            before.slots[1] = address;
+            bench.check(&region, 0, &before, tier);
+        }
+    }
+}
+
+/// A loop that counts x1 up to x2, entered at its head or behind it.
+fn counting() -> Region {
+    let insts = vec![
+        Inst::Get(Slot(1)),
+        Inst::Const(1),
+        Inst::Binary(BinaryOp::Add, Value(0), Value(1)),
+        Inst::Set(Slot(1), Value(2)),
+        Inst::Get(Slot(2)),
+    ];
+    let (a, b) = (Value(2), Value(4));
+    let end = Terminator::Branch {
+        compare: Compare::Ltu,
+        a,
+        b,
+        yes: BlockId(0),
+        no: BlockId(1),
+    };
+    let head = Block {
+        pc: 0x1000,
+        poll: true,
+        insts,
+        retired: 2,
+        end,
+    };
+    let insts = vec![Inst::Get(Slot(1)), Inst::Set(Slot(4), Value(0))];
+    let tail = Block {
+        pc: 0x1008,
+        poll: false,
+        insts,
+        retired: 1,
+        end: Terminator::ExitTo(Value(0)),
+    };
+    Region {
+        blocks: vec![head, tail],
+        entries: vec![BlockId(0), BlockId(1)],
+        points: Vec::new(),
+        locals: SlotSet(0b10110),
+    }
+}
+
+#[test]
+fn loops_poll_and_entries_are_told_apart() {
+    let mut bench = Bench::new();
+    for tier in TIERS {
+        let code = bench.compile(&counting(), 0, tier);
+        let mut before = state();
+        before.slots[2] = 100;
+        let (reason, after, pc, _) = bench.run(code, &before, 0);
+        assert_eq!(
+            (reason, after.slots[4], after.retired, pc),
+            (Leave::Next as u32, 100, 201, 100)
+        );
+        before.run_until = 50;
+        let (reason, after, pc, _) = bench.run(code, &before, 0);
+        assert_eq!(
+            (reason, after.slots[1], after.retired, pc),
+            (Leave::Budget as u32, 25, 50, 0x1000)
+        );
+        before.slots[1] = 7;
+        let (reason, after, pc, _) = bench.run(code, &before, 1);
+        assert_eq!(
+            (reason, after.slots[4], after.retired, pc),
+            (Leave::Next as u32, 7, 1, 7)
+        );
+    }
+}
+
+#[test]
+fn regions_go_on_in_the_next_by_the_branch_target_cache() {
+    let mut bench = Bench::new();
+    for tier in TIERS {
+        // x1 counts up; the region that a `straight` one leaves for is its own.
+        let mut region = counting();
+        region.blocks[0].end = Terminator::Exit(0x2000);
+        region.blocks[0].poll = false;
+        let code = bench.compile(&region, 0, tier);
+        let layout = bench.abi.target_layout.clone();
+        let set = (0x2000 >> 1 ^ 0x2000 >> layout.fold_shift) & layout.set_mask as usize;
+        for way in 0..layout.ways as usize {
+            bench.targets.fill(NOWHERE);
+            let entry = (set * layout.ways as usize + way) * 4;
+            bench.targets[entry] = 0x2000;
+            bench.targets[entry + 1] = code.function as u64;
+            bench.targets[entry + 2] = 0;
+            let (reason, after, pc, _) = bench.run(code, &state(), 0);
+            assert_eq!(
+                (reason, after.slots[1], after.retired),
+                (Leave::Next as u32, 500, 1000)
+            );
+            assert_eq!(pc, 0x2000);
+        }
+        bench.targets.fill(NOWHERE);
+        let (_, after, ..) = bench.run(code, &state(), 0);
+        assert_eq!(after.slots[1], 1);
+    }
+}
+
+#[test]
+fn a_thread_compiles_and_all_memory_comes_back() {
+    let mut backend = NativeBackend::new(generate::abi(8), Threading::Background).unwrap();
+    let own = backend.code_bytes();
+    let mut finished = Vec::new();
+    let mut submitted = 0;
+    while finished.len() < 300 {
+        let case = generate::case_of_seed(submitted, 200);
+        let tier = TIERS[submitted as usize % 2];
+        if submitted < 300
+            && backend
+                .submit(Job {
+                    number: submitted as u32,
+                    region: case.region,
+                    tier,
+                })
+                .is_ok()
+        {
+            submitted += 1;
+        } else {
+            sleep(Duration::from_millis(1));
+        }
+        backend.finished(&mut finished);
+    }
+    assert_eq!(backend.pending(), 0);
+    assert!(backend.code_bytes() > own);
+    for done in finished {
+        backend.release(done.result.unwrap());
+    }
+    assert_eq!(backend.code_bytes(), own);
+    assert_eq!(backend.memory.lock().mapped(), 1 << 20);
+}
+
+#[test]
+fn code_memory_is_bounded_and_used_again() {
+    let mut memory = super::code_memory::CodeMemory::new(2 << 20);
+    let code = vec![0xcc; 300 << 10];
+    let places: Vec<usize> = (0..6).map(|_| memory.place(&code).unwrap()).collect();
+    assert!(memory.place(&code).is_err());
+    assert!(memory.place(&vec![0; 2 << 20]).is_err());
+    memory.release(places[1], code.len());
+    memory.release(places[0], code.len());
+    assert_eq!(memory.place(&vec![0; 600 << 10]).unwrap(), places[0]);
+    memory.release(places[0], 600 << 10);
+    for place in &places[2..] {
+        memory.release(*place, code.len());
+    }
+    assert_eq!((memory.used(), memory.mapped()), (0, 0));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn regions_do_what_the_reference_does(seed: u64, size in 1usize..120, hot: bool, locals: u128) {
+        let mut case = generate::case_of_seed(seed, size);
+        case.region.locals.0 &= locals | locals >> 64;
+        Bench::new().check(&case.region, case.entry, &case.state, TIERS[usize::from(hot)]);
+    }
+}
