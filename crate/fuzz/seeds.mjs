@@ -263,3 +263,49 @@ seeds('virtio', {
   'wild-descriptor': bytes([0], [9, 16], request(0, 0), [0x62], ...[1, 2, 3].map(() => bytes(u32(0), u32(64), [0]))),
   'by-hand': bytes([0x80], [3, 0x1c, 3], [3, 0x09, 1], [2, 0x08], u32(1), [3, 0x1c, 11], [3, 0x0e, 8], [3, 0x11, 1]),
 });
+
+/** Bytes that look random, the same each time. */
+function mixed(seed, length) {
+  let state = BigInt(seed) * 0x9e3779b97f4a7c15n + 1n;
+  return Buffer.from({ length }, () => {
+    state = BigInt.asUintN(64, state * 6364136223846793005n + 1442695040888963407n);
+    return Number(state >> 56n);
+  });
+}
+
+seeds(
+  'ir',
+  Object.fromEntries(
+    [...Array(12).keys()].map((number) => [
+      `mixed-${number}`,
+      bytes([[0x8f, number, 0xc0 | number][number % 3]], mixed(number, 160 + number * 80)),
+    ]),
+  ),
+);
+seeds('ir_text', {
+  all: bytes(`region locals x5 f1 entry b0 b1
+b0 @0x80000000 poll: ; a comment
+  v0 = get x5
+  v1 = const -16
+  v2 = add v0, v1
+  v3 = window v2, 64, write
+  v4 = load.32 v2 via v3+0 at 0x80000004+1
+  v5 = sext.32 v4
+  set x6, v5
+  store.8 v2, v4 via v3+4 at 0x80000008+2
+  v8 = load_for_update.64 v2 at 0x8000000c+3
+  v9 = call store_conditional v2, v5 code 0x8 at 0x80000010+4
+  v10 = get f1
+  v11 = fma.d v10, v10, v10 code 0x22
+  set f1, v11
+  v13 = tobits v11
+  v14 = ltu v13, v9
+  v15 = select v14, v1, v5
+  v16 = narrow v11 code 0x12
+  exit_if eq v15, v16 at 0x80000014+5
+  branch ltu v0, v1, b0, b1 retires 6
+b1 @0x80000018:
+  interpret at 0x80000018+0
+`),
+  exits: bytes('region entry b0 b1 b2\nb0 @0x10:\n jump b2 retires 1\nb1 @0x20:\n v0 = get x1\n exit_to v0 retires 2\nb2 @0x30:\n exit 0x40 retires 3\n'),
+});

@@ -110,7 +110,7 @@ macro_rules! targets {
     };
 }
 
-targets! { cpio decoder device_tree execute image p9 registers virtio virtqueue }
+targets! { cpio decoder device_tree execute image ir ir_text p9 registers virtio virtqueue }
 
 #[test]
 fn every_compressed_encoding_decodes_within_its_ranges() {

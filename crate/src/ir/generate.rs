@@ -190,12 +190,8 @@ fn address(source: &mut Source<'_>) -> u64 {
 
 fn state(source: &mut Source<'_>) -> State {
     let mut slots = vec![0; 65];
-    for slot in 1..32 {
-        slots[slot] = number(source);
-    }
-    for slot in 32..64 {
-        slots[slot] = source.of(&DOUBLES);
-    }
+    slots[1..32].fill_with(|| number(source));
+    slots[32..64].fill_with(|| source.of(&DOUBLES));
     slots[64] = 0x6000;
     let flags = source.byte();
     State {
@@ -466,7 +462,7 @@ impl Maker<'_, '_> {
                 let at = self.point();
                 self.push(Inst::ExitIf { compare, a, b, at });
             }
-            21 => self.to_and_from_doubles(),
+            21 => self.moved_doubles(),
             _ => self.float(),
         }
     }
@@ -531,7 +527,7 @@ impl Maker<'_, '_> {
         self.push_int(inst);
     }
 
-    fn to_and_from_doubles(&mut self) {
+    fn moved_doubles(&mut self) {
         match self.source.below(4) {
             0 => {
                 let value = self.double();

@@ -16,6 +16,7 @@ pub mod abi;
 pub mod eval;
 pub mod generate;
 pub mod interpret;
+pub mod passes;
 pub mod scene;
 pub mod text;
 pub mod verify;

@@ -3,7 +3,7 @@
 //! [`super::generate::abi`].
 
 use super::{
-    Abi, FloatOp, Precision, Type,
+    Abi, FloatOp, Precision,
     abi::Helper,
     eval,
     interpret::{State, World},
@@ -256,7 +256,7 @@ pub fn float_code(op: FloatOp, precision: Precision) -> u32 {
         .iter()
         .position(|&known| known == op)
         .unwrap_or_default();
-    number as u32 | (precision.ty() == Type::F64) as u32 * 32
+    number as u32 + if precision == Precision::Double { 32 } else { 0 }
 }
 
 fn float_of(code: u32) -> (FloatOp, Precision) {
@@ -274,6 +274,7 @@ fn float_helper(op: FloatOp, precision: Precision, operands: [u64; 3]) -> u64 {
         let mixed = a ^ b.rotate_left(17) ^ c.rotate_left(41);
         match (op, precision) {
             (FloatOp::Eq | FloatOp::Lt | FloatOp::Le, _) => mixed & 1,
+            (FloatOp::ToI32, _) => mixed as i32 as u64,
             (FloatOp::Narrow, _) | (_, Precision::Single) => mixed & 0xffff_ffff,
             _ => mixed,
         }

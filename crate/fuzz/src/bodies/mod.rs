@@ -6,6 +6,7 @@ pub mod decoder;
 pub mod device_tree;
 pub mod execute;
 pub mod image;
+pub mod ir;
 pub mod p9;
 pub mod registers;
 pub mod virtio;
@@ -21,6 +22,8 @@ pub const ALL: &[(&str, Run)] = &[
     ("device_tree", device_tree::run),
     ("execute", execute::run),
     ("image", image::run),
+    ("ir", ir::run),
+    ("ir_text", ir::parse),
     ("p9", p9::run),
     ("registers", registers::run),
     ("virtio", virtio::run),
