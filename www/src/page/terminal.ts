@@ -1,4 +1,4 @@
-/** The terminal: xterm.js with the page's colours, output drawn once a frame, and keys for touch screens. */
+/** The terminal: xterm.js with the page's colours, floods of output drawn seldom, and keys for touch screens. */
 
 import { FitAddon } from '@xterm/addon-fit';
 import { Terminal, type ITheme } from '@xterm/xterm';
@@ -9,10 +9,11 @@ import { colour, currentTheme, onThemeChange, remember, remembered } from './the
 const READ_ALOUD_KEY = 'tabvisor.read-aloud';
 /** What F6 sends when it is meant for the guest. */
 const F6 = '\x1b[17~';
-/** Longest that output waits for a frame: hidden pages get none. */
-const LONGEST_WAIT_MS = 100;
-/** Least time between two drawings of output. */
-const SHORTEST_PAUSE_MS = 40;
+/**
+ * Least and longest time between two drawings of output. Each drawing costs the guest its time, so the more there was
+ * to draw, a millisecond for each byte, the longer the next one waits: echoes of keys appear at once, floods seldom.
+ */
+const PAUSE_MS = { min: 10, max: 100 } as const;
 
 const ANSI: Record<'light' | 'dark', ITheme> = {
   light: {
@@ -63,7 +64,8 @@ export class TerminalView {
   readonly #xterm: Terminal;
   #pending: Uint8Array[] = [];
   #drawn: (() => void)[] = [];
-  #drawnAt = 0;
+  /** When output may be drawn again. */
+  #drawNext = 0;
   #control: HTMLButtonElement | undefined;
 
   constructor() {
@@ -108,30 +110,19 @@ export class TerminalView {
     this.#xterm.reset();
   }
 
-  /** Shows output, with everything else that arrives before the next frame; resolves when it has been taken in. */
+  /**
+   * Shows output, with everything else that arrives before the next drawing is due; resolves when it has been taken
+   * in.
+   */
   write(bytes: Uint8Array): Promise<void> {
     return new Promise((resolve) => {
       this.#drawn.push(resolve);
       this.#pending.push(bytes);
       if (this.#pending.length > 1) return;
-      // A flood is drawn less often than the screen could: drawing costs the guest its time.
-      const pause = this.#drawnAt + SHORTEST_PAUSE_MS - performance.now();
-      if (pause > 0) setTimeout(() => this.#soon(() => this.#flush()), pause);
-      else this.#soon(() => this.#flush());
+      const pause = this.#drawNext - performance.now();
+      if (pause > 0) setTimeout(() => this.#flush(), pause);
+      else this.#flush();
     });
-  }
-
-  #soon(action: () => void): void {
-    let done = false;
-    const once = (): void => {
-      if (done) return;
-      done = true;
-      cancelAnimationFrame(frame);
-      clearTimeout(timer);
-      action();
-    };
-    const frame = requestAnimationFrame(once);
-    const timer = setTimeout(once, LONGEST_WAIT_MS);
   }
 
   #flush(): void {
@@ -139,7 +130,8 @@ export class TerminalView {
     const drawn = this.#drawn;
     this.#pending = [];
     this.#drawn = [];
-    this.#drawnAt = performance.now();
+    const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+    this.#drawNext = performance.now() + Math.min(PAUSE_MS.max, Math.max(PAUSE_MS.min, bytes));
     for (const chunk of chunks) this.#xterm.write(chunk);
     this.#xterm.write('', () => drawn.forEach((resolve) => resolve()));
   }
