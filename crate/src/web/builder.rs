@@ -19,6 +19,37 @@ const OVERLAY_LIMIT: u64 = 512 << 20;
 /// Bytes that the share takes at most, file names and attributes included.
 const SHARE_LIMIT: u64 = 256 << 20;
 
+/// An image on its way into the module. It arrives in pieces that are copied here one by one, so that no second copy of
+/// the whole lies in JavaScript's memory.
+#[wasm_bindgen]
+#[derive(Debug, Default)]
+pub struct ImageBytes(Vec<u8>);
+
+#[wasm_bindgen]
+impl ImageBytes {
+    /// Nothing yet.
+    #[wasm_bindgen(constructor)]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Makes room for `bytes` more.
+    pub fn reserve(&mut self, bytes: u32) -> Result<(), JsError> {
+        self.0
+            .try_reserve_exact(bytes as usize)
+            .map_err(|_| JsError::new(&format!("there is no memory for an image of {bytes} bytes")))
+    }
+
+    /// Adds a piece.
+    pub fn append(&mut self, piece: &[u8]) -> Result<(), JsError> {
+        self.0
+            .try_reserve(piece.len())
+            .map_err(|_| JsError::new("there is no memory for the whole image"))?;
+        self.0.extend_from_slice(piece);
+        Ok(())
+    }
+}
+
 /// Collects what a machine is made of; `build` makes it.
 #[wasm_bindgen]
 #[derive(Debug)]
@@ -56,18 +87,18 @@ impl MachineBuilder {
     }
 
     /// M-mode firmware to run in place of our own. `name` is what messages call it.
-    pub fn bios(&mut self, name: String, bytes: Vec<u8>) {
-        self.bios = Some(Image::new(name, bytes));
+    pub fn bios(&mut self, name: String, bytes: ImageBytes) {
+        self.bios = Some(Image::new(name, bytes.0));
     }
 
     /// The kernel. Without one the embedded monitor runs.
-    pub fn kernel(&mut self, name: String, bytes: Vec<u8>) {
-        self.kernel = Some(Image::new(name, bytes));
+    pub fn kernel(&mut self, name: String, bytes: ImageBytes) {
+        self.kernel = Some(Image::new(name, bytes.0));
     }
 
     /// The initial RAM disk.
-    pub fn initrd(&mut self, name: String, bytes: Vec<u8>) {
-        self.initrd = Some(Image::new(name, bytes));
+    pub fn initrd(&mut self, name: String, bytes: ImageBytes) {
+        self.initrd = Some(Image::new(name, bytes.0));
     }
 
     /// Adds a disk. It is read from `contents` piece by piece; what the guest writes stays in memory. Only in a worker.

@@ -10,7 +10,7 @@ mod machine;
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
-pub use builder::MachineBuilder;
+pub use builder::{ImageBytes, MachineBuilder};
 pub use machine::{Counters, FileInfo, WebMachine};
 
 /// How a slice of running ended; the page's runner has the same numbers.

@@ -1,6 +1,6 @@
 /** The worker: owns one machine, answers the page's requests, sends events. The protocol is in `protocol.ts`. */
 
-import init, { MachineBuilder, type InitOutput, type WebMachine } from 'tabvisor-wasm';
+import init, { ImageBytes, MachineBuilder, type InitOutput, type WebMachine } from 'tabvisor-wasm';
 import {
   ProtocolError,
   parseRequest,
@@ -11,6 +11,7 @@ import {
   type Request,
   type ShareEntry,
   type WireConfig,
+  type WireImage,
   type WorkerMessage,
 } from '../protocol';
 import { loadBlob, loadImage, type Progress } from './images';
@@ -67,14 +68,20 @@ async function loadWasm(): Promise<InitOutput> {
   }
 }
 
+async function imageBytes(image: WireImage): Promise<ImageBytes> {
+  const bytes = new ImageBytes();
+  await loadImage(image, bytes, progress);
+  return bytes;
+}
+
 async function create(config: WireConfig): Promise<void> {
   if (machine) throw new ProtocolError('this worker has a machine already');
   wasm = await loadWasm();
   const builder = new MachineBuilder(config.memoryMiB, config.harts);
   builder.append(config.append);
-  if (config.bios) builder.bios(config.bios.name, await loadImage(config.bios, progress));
-  if (config.kernel) builder.kernel(config.kernel.name, await loadImage(config.kernel, progress));
-  if (config.initrd) builder.initrd(config.initrd.name, await loadImage(config.initrd, progress));
+  if (config.bios) builder.bios(config.bios.name, await imageBytes(config.bios));
+  if (config.kernel) builder.kernel(config.kernel.name, await imageBytes(config.kernel));
+  if (config.initrd) builder.initrd(config.initrd.name, await imageBytes(config.initrd));
   for (const disk of config.disks) builder.disk(await loadBlob(disk.image, progress), disk.readOnly);
   if (config.share !== undefined) builder.share(config.share);
   machine = builder.build();
