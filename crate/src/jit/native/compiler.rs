@@ -21,13 +21,18 @@ use super::{
     thunk::{self, Thunks},
 };
 use crate::{
-    ir::{Abi, abi::Helper},
-    jit::{Code, CompileError, Job, Tier},
+    ir::{
+        Abi,
+        abi::Helper,
+        passes::{Level, PassSet, optimise},
+    },
+    jit::{Code, CompileError, Finished, Job, Tier},
 };
 
 /// Compiles jobs, one after the other.
 pub(super) struct Compiler {
     abi: Abi,
+    passes: PassSet,
     quick: OwnedTargetIsa,
     hot: OwnedTargetIsa,
     fma: bool,
@@ -86,7 +91,11 @@ fn host_compiler(tier: Tier) -> Result<OwnedTargetIsa, String> {
 
 impl Compiler {
     /// A compiler that puts its code into `memory`, and the trampoline by which to call it.
-    pub fn new(abi: Abi, memory: Arc<Mutex<CodeMemory>>) -> Result<(Self, usize), CompileError> {
+    pub fn new(
+        abi: Abi,
+        passes: PassSet,
+        memory: Arc<Mutex<CodeMemory>>,
+    ) -> Result<(Self, usize), CompileError> {
         if !cfg!(target_arch = "x86_64") {
             return Err(refused(0, "machine code is only made on x86-64 hosts"));
         }
@@ -98,6 +107,7 @@ impl Compiler {
             .any(|flag| flag.name == "has_fma" && flag.as_bool() == Some(true));
         let mut compiler = Self {
             abi,
+            passes,
             quick,
             hot,
             fma,
@@ -116,25 +126,32 @@ impl Compiler {
     }
 
     /// Compiles a job. A panic is an error: what cannot be compiled is interpreted.
-    pub fn compile(&mut self, job: Job) -> Result<Code, CompileError> {
+    pub fn compile(&mut self, job: &mut Job) -> Finished {
         let number = job.number;
-        catch_unwind(AssertUnwindSafe(|| self.lower(job))).unwrap_or_else(|panic| {
+        let result = catch_unwind(AssertUnwindSafe(|| self.lower(job))).unwrap_or_else(|panic| {
             self.context = Context::new();
             self.builder = FunctionBuilderContext::new();
             let text = panic.downcast_ref::<String>().map(String::as_str);
-            Err(refused(
-                number,
-                text.or(panic.downcast_ref::<&str>().copied())
-                    .unwrap_or("it panicked"),
-            ))
-        })
+            let text = text.or(panic.downcast_ref::<&str>().copied());
+            Err(refused(number, text.unwrap_or("it panicked")))
+        });
+        Finished { number, result }
     }
 
-    fn lower(&mut self, job: Job) -> Result<Code, CompileError> {
-        let Job { number, region, tier } = job;
+    fn lower(&mut self, job: &mut Job) -> Result<Code, CompileError> {
+        let Job {
+            number,
+            ref mut region,
+            tier,
+        } = *job;
         if region.entries.is_empty() {
             return Err(refused(number, "it has no entry"));
         }
+        let level = match tier {
+            Tier::Quick => Level::Quick,
+            Tier::Hot => Level::Hot,
+        };
+        optimise(region, level, self.passes);
         let target = Target {
             abi: &self.abi,
             thunks: &self.thunks,
@@ -142,7 +159,7 @@ impl Compiler {
         };
         let mut function = Function::with_name_signature(Default::default(), thunk::region_signature());
         let builder = FunctionBuilder::new(&mut function, &mut self.builder);
-        let builder = Lower::region(builder, &target, &region, number);
+        let builder = Lower::region(builder, &target, region, number);
         builder.finalize(self.hot.frontend_config());
         self.finish(function, tier, number)
     }

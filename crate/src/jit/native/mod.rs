@@ -19,26 +19,24 @@ mod lower;
 mod tests;
 mod thunk;
 
-use std::{
-    collections::VecDeque,
-    sync::{
-        Arc,
-        mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel},
-    },
-    thread::JoinHandle,
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use parking_lot::Mutex;
 
-use super::{Backend, Code, CompileError, Finished, Job};
-use crate::ir::Abi;
+use super::{Backend, Code, CompileError, Finished, Job, Tier};
+use crate::{
+    engine::compile_queue::{CompileQueue, Full, Priority},
+    ir::{Abi, passes::PassSet},
+};
 use code_memory::CodeMemory;
 use compiler::Compiler;
 
 /// Most bytes of code held.
 const CODE_LIMIT: usize = 256 << 20;
-/// Most jobs waiting for the thread.
+/// Most jobs that wait, or whose results do.
 const QUEUE: usize = 256;
+/// Most jobs that are done at a time on the caller's thread.
+const AT_A_TIME: usize = 8;
 
 /// Where jobs are compiled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,44 +62,27 @@ enum Work {
         compiler: Box<Compiler>,
         jobs: VecDeque<Job>,
     },
-    Background {
-        jobs: Option<SyncSender<Job>>,
-        done: Receiver<Finished>,
-        thread: Option<JoinHandle<()>>,
-    },
+    Background(CompileQueue<Job, Finished>),
 }
 
 impl NativeBackend {
     /// A back end for code that finds everything where `abi` says. It fails on hosts that it makes no code for.
     pub fn new(abi: Abi, threading: Threading) -> Result<Self, CompileError> {
+        Self::with_passes(abi, threading, PassSet::ALL)
+    }
+
+    /// As [`Self::new`], with these passes only: to measure what they are worth.
+    pub fn with_passes(abi: Abi, threading: Threading, passes: PassSet) -> Result<Self, CompileError> {
         let memory = Arc::new(Mutex::new(CodeMemory::new(CODE_LIMIT)));
-        let (mut compiler, trampoline) = Compiler::new(abi, Arc::clone(&memory))?;
+        let (mut compiler, trampoline) = Compiler::new(abi, passes, Arc::clone(&memory))?;
         let work = match threading {
             Threading::Here => Work::Here {
                 compiler: Box::new(compiler),
                 jobs: VecDeque::new(),
             },
             Threading::Background => {
-                let (jobs, taken) = sync_channel::<Job>(QUEUE);
-                let (finished, done) = channel();
-                let compile = move || {
-                    for job in taken {
-                        let number = job.number;
-                        let result = compiler.compile(job);
-                        if finished.send(Finished { number, result }).is_err() {
-                            return;
-                        }
-                    }
-                };
-                let thread = std::thread::Builder::new()
-                    .name("compiler".into())
-                    .spawn(compile)
-                    .map_err(|error| CompileError::NoRoom(format!("a thread for the compiler: {error}")))?;
-                Work::Background {
-                    jobs: Some(jobs),
-                    done,
-                    thread: Some(thread),
-                }
+                let queue = CompileQueue::new(QUEUE, move |job: &mut Job| compiler.compile(job));
+                Work::Background(queue.map_err(|error| CompileError::NoRoom(error.to_string()))?)
             }
         };
         Ok(Self {
@@ -116,11 +97,15 @@ impl NativeBackend {
 impl Backend for NativeBackend {
     fn submit(&mut self, job: Job) -> Result<(), Job> {
         match &mut self.work {
+            Work::Here { jobs, .. } if jobs.len() >= QUEUE => return Err(job),
             Work::Here { jobs, .. } => jobs.push_back(job),
-            Work::Background { jobs, .. } => match jobs.as_ref().map(|jobs| jobs.try_send(job)) {
-                Some(Err(TrySendError::Full(job) | TrySendError::Disconnected(job))) => return Err(job),
-                _ => {}
-            },
+            Work::Background(queue) => {
+                let priority = Priority {
+                    tier: (job.tier == Tier::Hot).into(),
+                    heat: 0,
+                };
+                queue.submit(job, priority).map_err(|Full(job)| job)?;
+            }
         }
         self.pending += 1;
         Ok(())
@@ -130,15 +115,22 @@ impl Backend for NativeBackend {
         let before = into.len();
         match &mut self.work {
             Work::Here { compiler, jobs } => {
-                for job in jobs.drain(..) {
-                    let number = job.number;
-                    into.push(Finished {
-                        number,
-                        result: compiler.compile(job),
-                    });
-                }
+                let now = jobs.len().min(AT_A_TIME);
+                into.extend(jobs.drain(..now).map(|mut job| compiler.compile(&mut job)));
             }
-            Work::Background { done, .. } => into.extend(done.try_iter()),
+            Work::Background(queue) => {
+                let mut done = Vec::new();
+                queue.take_finished(&mut done);
+                into.extend(done.into_iter().map(|result| {
+                    result.unwrap_or_else(|panicked| Finished {
+                        number: panicked.job.number,
+                        result: Err(CompileError::Refused {
+                            number: panicked.job.number,
+                            text: panicked.message,
+                        }),
+                    })
+                }));
+            }
         }
         self.pending -= into.len() - before;
     }
@@ -164,18 +156,5 @@ impl Backend for NativeBackend {
 
     fn modules(&self) -> usize {
         0
-    }
-}
-
-impl Drop for NativeBackend {
-    fn drop(&mut self) {
-        if let Work::Background { jobs, thread, .. } = &mut self.work {
-            // Without a sender, the thread ends behind the job that it is at.
-            *jobs = None;
-            if let Some(thread) = thread.take() {
-                let ended = thread.join();
-                debug_assert!(ended.is_ok(), "the compiler panicked");
-            }
-        }
     }
 }

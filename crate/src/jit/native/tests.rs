@@ -13,6 +13,7 @@ use crate::{
         eval,
         generate::{self, STATE_BYTES},
         interpret::{self, State},
+        passes::PassSet,
         scene::{BASE, FLOAT_OPS, PAGE, Scene, float_code},
         verify::{self, verify},
     },
@@ -61,11 +62,16 @@ extern "C" fn help<const N: u32>(state: *mut u8, a: u64, b: u64, c: u64, code: u
 }
 
 impl Bench {
+    /// One that compiles what it is given as it is.
     fn new() -> Self {
+        Self::with_passes(PassSet::NONE)
+    }
+
+    fn with_passes(passes: PassSet) -> Self {
         let abi = generate::abi(8);
         let ways = abi.target_layout.ways as usize;
         Self {
-            backend: NativeBackend::new(abi.clone(), Threading::Here).unwrap(),
+            backend: NativeBackend::with_passes(abi.clone(), Threading::Here, passes).unwrap(),
             state: vec![0; STATE_BYTES / 8],
             scene: Box::default(),
             table: Vec::new(),
@@ -645,9 +651,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn regions_do_what_the_reference_does(seed: u64, size in 1usize..120, hot: bool, locals: u128) {
+    fn regions_do_what_the_reference_does(seed: u64, size in 1usize..120, hot: bool, passes: bool, locals: u128) {
         let mut case = generate::case_of_seed(seed, size);
         case.region.locals.0 &= locals | locals >> 64;
-        Bench::new().check(&case.region, case.entry, &case.state, TIERS[usize::from(hot)]);
+        let passes = if passes { PassSet::ALL } else { PassSet::NONE };
+        Bench::with_passes(passes).check(&case.region, case.entry, &case.state, TIERS[usize::from(hot)]);
     }
 }

@@ -1,6 +1,5 @@
 //! Regions held against the interpreter, and the shapes that regions take.
 
-mod differential;
 mod programs;
 mod shapes;
 
