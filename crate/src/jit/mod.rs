@@ -6,6 +6,7 @@
 #[cfg(not(target_arch = "wasm32"))]
 pub mod native;
 pub mod region;
+pub mod wasm;
 
 use std::fmt;
 

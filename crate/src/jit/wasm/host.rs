@@ -1,0 +1,243 @@
+//! Hands modules to the engine that this crate itself runs in: the back end of the page.
+//!
+//! Functions share the crate's memory and its function table, which must be able to grow (the crate's build script asks
+//! the linker for that). A module lives as long as one of its functions is in the table.
+
+use std::collections::VecDeque;
+
+use js_sys::{Function, Object, Reflect, Uint8Array, WebAssembly};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+
+use super::{Builder, Features, features};
+use crate::ir::Abi;
+use crate::jit::{Backend, Code, CompileError, Finished, Job, Tier};
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = performance, js_name = now)]
+    fn now_ms() -> f64;
+}
+
+/// Jobs that may wait.
+const MOST_WAITING: usize = 512;
+/// Regions in a module, at most: beyond, modules get no cheaper per region.
+const MOST_IN_MODULE: usize = 64;
+/// Bytes of code in a module, at most.
+const MOST_BYTES: usize = 96 << 10;
+/// A module is made once so many jobs wait,
+const ENOUGH: usize = 24;
+/// or the first has waited for so long, in milliseconds: a module of one region costs five times as much per region.
+const PATIENCE_MS: f64 = 2.0;
+/// Milliseconds spent on passes and emission before a module is made of what there is.
+const SLICE_MS: f64 = 3.0;
+/// The table grows by so many places.
+const GROWTH: u32 = 1024;
+
+/// The back end of the page.
+#[derive(Debug)]
+pub struct WasmBackend {
+    abi: Abi,
+    features: Features,
+    waiting: VecDeque<Job>,
+    /// When the first of those waiting was taken.
+    since_ms: f64,
+    /// Places of the table that are free, highest first.
+    free: Vec<u32>,
+    code_bytes: usize,
+    modules: usize,
+}
+
+impl WasmBackend {
+    /// A back end for code that runs with the state that `abi` describes, and uses all that the engine can.
+    pub fn new(abi: Abi) -> Self {
+        Self::with_features(abi, features::detect())
+    }
+
+    /// A back end that uses only some features.
+    pub fn with_features(abi: Abi, features: Features) -> Self {
+        Self {
+            abi,
+            features,
+            waiting: VecDeque::new(),
+            since_ms: 0.0,
+            free: Vec::new(),
+            code_bytes: 0,
+            modules: 0,
+        }
+    }
+
+    /// What it uses.
+    pub fn features(&self) -> Features {
+        self.features
+    }
+
+    /// Whether it is time to make a module.
+    fn is_due(&self) -> bool {
+        let hot = self.waiting.iter().any(|job| job.tier == Tier::Hot);
+        !self.waiting.is_empty()
+            && (hot || self.waiting.len() >= ENOUGH || now_ms() - self.since_ms >= PATIENCE_MS)
+    }
+
+    /// Makes one module of what waits.
+    fn make(&mut self, into: &mut Vec<Finished>) {
+        let start = now_ms();
+        let abi = self.abi.clone();
+        let mut builder = Builder::new(&abi, self.features);
+        let mut numbers = Vec::new();
+        while builder.regions() < MOST_IN_MODULE
+            && builder.code_bytes() < MOST_BYTES
+            && (numbers.is_empty() || now_ms() - start < SLICE_MS)
+        {
+            let Some(mut job) = self.waiting.pop_front() else {
+                break;
+            };
+            super::optimise(&mut job.region, &abi, job.tier);
+            match builder.add(job.number, &job.region) {
+                Ok(bytes) => numbers.push((job.number, bytes)),
+                Err(error) => into.push(Finished {
+                    number: job.number,
+                    result: Err(error),
+                }),
+            }
+        }
+        self.since_ms = now_ms();
+        let slots = match self.take_slots(numbers.len()) {
+            Ok(slots) => slots,
+            Err(error) => {
+                let failed = |(number, _)| Finished {
+                    number,
+                    result: Err(error.clone()),
+                };
+                into.extend(numbers.into_iter().map(failed));
+                return;
+            }
+        };
+        let module = builder.finish(&slots);
+        if let Err(error) = instantiate(&module.bytes) {
+            self.free.extend(slots);
+            let text = words(&error);
+            let failed = |(number, _)| {
+                let result = Err(CompileError::Refused {
+                    number,
+                    text: text.clone(),
+                });
+                Finished { number, result }
+            };
+            into.extend(numbers.into_iter().map(failed));
+            return;
+        }
+        self.modules += 1;
+        for (&(number, bytes), slot) in numbers.iter().zip(slots) {
+            self.code_bytes += bytes;
+            into.push(Finished {
+                number,
+                result: Ok(Code {
+                    function: slot as usize,
+                    bytes,
+                }),
+            });
+        }
+    }
+
+    /// Free places of the function table, ascending.
+    fn take_slots(&mut self, count: usize) -> Result<Vec<u32>, CompileError> {
+        if self.free.len() < count {
+            let more = GROWTH.max(count as u32);
+            let first = table().grow(more).map_err(|error| {
+                CompileError::NoRoom(format!(
+                    "the function table cannot grow by {more}: {}",
+                    words(&error)
+                ))
+            })?;
+            self.free.splice(0..0, (first..first + more).rev());
+        }
+        let mut slots = self.free.split_off(self.free.len() - count);
+        slots.sort_unstable();
+        Ok(slots)
+    }
+}
+
+impl Backend for WasmBackend {
+    fn submit(&mut self, job: Job) -> Result<(), Job> {
+        if self.waiting.len() >= MOST_WAITING {
+            return Err(job);
+        }
+        if self.waiting.is_empty() {
+            self.since_ms = now_ms();
+        }
+        self.waiting.push_back(job);
+        Ok(())
+    }
+
+    fn finished(&mut self, into: &mut Vec<Finished>) {
+        if self.is_due() {
+            self.make(into);
+        }
+    }
+
+    fn pending(&self) -> usize {
+        self.waiting.len()
+    }
+
+    fn release(&mut self, code: Code) {
+        let slot = code.function as u32;
+        // The place is in the table: nothing can fail. If it did, the place would be lost, no more.
+        if table().set_raw(slot, &JsValue::NULL).is_ok() {
+            self.free.push(slot);
+        }
+        self.code_bytes = self.code_bytes.saturating_sub(code.bytes);
+    }
+
+    unsafe fn call(&self, function: usize, state: *mut u8, entry: u32) -> u32 {
+        // SAFETY: In WebAssembly a function pointer is an index into the function table. The caller says that there is a
+        // function of ours at this one; all of them are of this type.
+        let function: extern "C" fn(*mut u8, u32) -> u32 = unsafe { std::mem::transmute(function) };
+        function(state, entry)
+    }
+
+    fn code_bytes(&self) -> usize {
+        self.code_bytes
+    }
+
+    fn modules(&self) -> usize {
+        self.modules
+    }
+}
+
+fn table() -> WebAssembly::Table {
+    wasm_bindgen::function_table().unchecked_into()
+}
+
+/// Compiles a module and puts its functions into the table.
+fn instantiate(bytes: &[u8]) -> Result<(), JsValue> {
+    // A copy, which is not in shared memory: Firefox refuses that.
+    let module = WebAssembly::Module::new(&Uint8Array::from(bytes))?;
+    let env = Object::new();
+    Reflect::set(&env, &"memory".into(), &wasm_bindgen::memory())?;
+    Reflect::set(&env, &"table".into(), &wasm_bindgen::function_table())?;
+    let imports = Object::new();
+    Reflect::set(&imports, &"env".into(), &env)?;
+    WebAssembly::Instance::new(&module, &imports)?;
+    Ok(())
+}
+
+/// What JavaScript says of an error.
+fn words(error: &JsValue) -> String {
+    match error.dyn_ref::<js_sys::Error>() {
+        Some(error) => error.message().into(),
+        None => format!("{error:?}"),
+    }
+}
+
+/// What a module without imports exports as `test`, run.
+pub(super) fn run_test(bytes: &[u8]) -> Option<f64> {
+    let module = WebAssembly::Module::new(&Uint8Array::from(bytes)).ok()?;
+    let instance = WebAssembly::Instance::new(&module, &Object::new()).ok()?;
+    let test = Reflect::get(&instance.exports(), &"test".into()).ok()?;
+    test.dyn_into::<Function>()
+        .ok()?
+        .call0(&JsValue::NULL)
+        .ok()?
+        .as_f64()
+}

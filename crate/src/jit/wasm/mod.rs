@@ -1,0 +1,33 @@
+//! WebAssembly made at run time: the back end of the page.
+//!
+//! A region becomes a function `(state: i32, entry: i32) -> i32`, as [`crate::ir::abi`] describes it. `structure` finds
+//! `block`s and `loop`s for its control flow, `plan` decides where values live, `function` and its neighbours write
+//! instructions, `module` puts many functions into a module. All that runs, and is tested, on any host; only the part
+//! that hands modules to the engine, `host`, is for the page.
+//!
+//! What counts is what the engine's optimising compiler makes of a function. Its register allocator keeps guest registers
+//! in the host's registers as long as no call stands in their way, so every call is in code that is told to be unlikely
+//! (section `metadata.code.branch_hint`).
+
+mod features;
+mod float;
+mod function;
+#[cfg(target_arch = "wasm32")]
+mod host;
+mod integer;
+mod memory;
+mod module;
+mod plan;
+mod runtime;
+mod structure;
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests;
+
+pub use features::Features;
+#[cfg(target_arch = "wasm32")]
+pub use host::WasmBackend;
+pub use module::{Builder, Module, emit_module};
+
+/// Runs the passes over a region, before it is emitted.
+#[cfg(target_arch = "wasm32")]
+fn optimise(_region: &mut crate::ir::Region, _abi: &crate::ir::Abi, _tier: crate::jit::Tier) {}

@@ -1,0 +1,262 @@
+//! Functions that every module has: what regions call when the fast table does not allow an access, and the helpers.
+
+use wasm_encoder::{BlockType, CodeSection, Function, FunctionSection, TypeSection, ValType};
+
+use super::function::at;
+use super::memory::entry_shift_and_mask;
+use crate::ir::Abi;
+use crate::ir::abi::Helper;
+
+/// A function of the module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Runtime {
+    /// The helpers themselves, first: `(state, a, b, c, code) -> i64`.
+    RawLoad = 0,
+    RawStore,
+    RawLoadForUpdate,
+    RawLoadReserved,
+    RawStoreConditional,
+    RawFloat,
+    /// `(state, addr, bytes) -> (value, trapped)`, by the helper.
+    Load,
+    LoadForUpdate,
+    /// `(state, addr, value, bytes) -> trapped`, by the helper.
+    Store,
+    /// As `Load` and `Store`, but the fast table is tried first.
+    LoadAnywhere,
+    StoreAnywhere,
+    /// `(state) -> i32`: whether floating-point operations may be done by the host's.
+    Ready,
+}
+
+const HELPERS: [Helper; Helper::COUNT] = [
+    Helper::Load,
+    Helper::Store,
+    Helper::LoadForUpdate,
+    Helper::LoadReserved,
+    Helper::StoreConditional,
+    Helper::Float,
+];
+
+// Types, by index.
+const HELPER_TYPE: u32 = 1;
+const LOAD_TYPE: u32 = 2;
+const STORE_TYPE: u32 = 3;
+const READY_TYPE: u32 = 4;
+
+impl Runtime {
+    /// The type of regions.
+    pub const REGION_TYPE: u32 = 0;
+    /// How many there are; the functions of regions follow.
+    pub const COUNT: u32 = Runtime::Ready as u32 + 1;
+
+    /// Its index among the module's functions.
+    pub fn index(self) -> u32 {
+        self as u32
+    }
+
+    /// The helper itself.
+    pub fn of(helper: Helper) -> Self {
+        match helper {
+            Helper::Load => Runtime::RawLoad,
+            Helper::Store => Runtime::RawStore,
+            Helper::LoadForUpdate => Runtime::RawLoadForUpdate,
+            Helper::LoadReserved => Runtime::RawLoadReserved,
+            Helper::StoreConditional => Runtime::RawStoreConditional,
+            Helper::Float => Runtime::RawFloat,
+        }
+    }
+}
+
+/// All types of a module.
+pub fn types() -> TypeSection {
+    use ValType::{I32, I64};
+    let mut types = TypeSection::new();
+    types.ty().function([I32, I32], [I32]);
+    types.ty().function([I32, I64, I64, I64, I32], [I64]);
+    types.ty().function([I32, I64, I32], [I64, I32]);
+    types.ty().function([I32, I64, I64, I32], [I32]);
+    types.ty().function([I32], [I32]);
+    types
+}
+
+/// Adds the functions, which come first in a module.
+pub fn add(abi: &Abi, functions: &mut FunctionSection, code: &mut CodeSection) {
+    for helper in HELPERS {
+        functions.function(HELPER_TYPE);
+        code.function(&raw(abi, helper));
+    }
+    for helper in [Helper::Load, Helper::LoadForUpdate] {
+        functions.function(LOAD_TYPE);
+        code.function(&load(abi, helper));
+    }
+    functions.function(STORE_TYPE);
+    code.function(&store(abi));
+    functions.function(LOAD_TYPE);
+    code.function(&load_anywhere(abi));
+    functions.function(STORE_TYPE);
+    code.function(&store_anywhere(abi));
+    functions.function(READY_TYPE);
+    code.function(&ready(abi));
+}
+
+fn raw(abi: &Abi, helper: Helper) -> Function {
+    let mut function = Function::new([]);
+    let mut op = function.instructions();
+    op.local_get(0)
+        .local_get(1)
+        .local_get(2)
+        .local_get(3)
+        .local_get(4);
+    op.local_get(0)
+        .i32_load(at(abi.helper(helper)))
+        .call_indirect(0, HELPER_TYPE)
+        .end();
+    function
+}
+
+fn load(abi: &Abi, helper: Helper) -> Function {
+    let mut function = Function::new([]);
+    let mut op = function.instructions();
+    op.local_get(0)
+        .local_get(1)
+        .i64_const(0)
+        .i64_const(0)
+        .local_get(2);
+    op.call(Runtime::of(helper).index())
+        .local_get(0)
+        .i32_load(at(abi.trapped))
+        .end();
+    function
+}
+
+fn store(abi: &Abi) -> Function {
+    let mut function = Function::new([]);
+    let mut op = function.instructions();
+    op.local_get(0)
+        .local_get(1)
+        .local_get(2)
+        .i64_const(0)
+        .local_get(3);
+    op.call(Runtime::RawStore.index())
+        .drop()
+        .local_get(0)
+        .i32_load(at(abi.trapped))
+        .end();
+    function
+}
+
+/// Writes the look-up of the address in local 1, `bytes` being local `bytes`, up to an `i32` that tells whether the access
+/// is allowed; the entry's address is put into local `entry`.
+fn look_up(function: &mut Function, abi: &Abi, tag: u32, bytes: u32, entry: u32) {
+    let (shift, mask) = entry_shift_and_mask(&abi.table_layout);
+    let mut op = function.instructions();
+    op.local_get(1)
+        .i64_const(shift)
+        .i64_shr_u()
+        .i32_wrap_i64()
+        .i32_const(mask)
+        .i32_and();
+    op.local_get(0)
+        .i32_load(at(abi.table))
+        .i32_add()
+        .local_tee(entry)
+        .i64_load(at(tag));
+    op.local_get(1)
+        .local_get(bytes)
+        .i32_const(1)
+        .i32_sub()
+        .i64_extend_i32_u()
+        .i64_add();
+    op.i64_const(!0xfff).i64_and().i64_eq();
+}
+
+fn load_anywhere(abi: &Abi) -> Function {
+    const HOST: u32 = 3;
+    let mut function = Function::new([(1, ValType::I32)]);
+    look_up(&mut function, abi, abi.table_layout.read, 2, HOST);
+    let mut op = function.instructions();
+    op.if_(BlockType::Empty);
+    op.local_get(HOST)
+        .i32_load(at(abi.table_layout.addend))
+        .local_get(1)
+        .i32_wrap_i64()
+        .i32_add()
+        .local_set(HOST);
+    for bytes in [1, 2, 4, 8] {
+        op.local_get(2)
+            .i32_const(bytes)
+            .i32_eq()
+            .if_(BlockType::Empty)
+            .local_get(HOST);
+        match bytes {
+            1 => op.i64_load8_u(at(0)),
+            2 => op.i64_load16_u(at(0)),
+            4 => op.i64_load32_u(at(0)),
+            _ => op.i64_load(at(0)),
+        };
+        op.i32_const(0).return_().end();
+    }
+    op.end()
+        .local_get(0)
+        .local_get(1)
+        .local_get(2)
+        .call(Runtime::Load.index())
+        .end();
+    function
+}
+
+fn store_anywhere(abi: &Abi) -> Function {
+    const HOST: u32 = 4;
+    let mut function = Function::new([(1, ValType::I32)]);
+    look_up(&mut function, abi, abi.table_layout.write, 3, HOST);
+    let mut op = function.instructions();
+    op.if_(BlockType::Empty);
+    op.local_get(HOST)
+        .i32_load(at(abi.table_layout.addend))
+        .local_get(1)
+        .i32_wrap_i64()
+        .i32_add()
+        .local_set(HOST);
+    for bytes in [1, 2, 4, 8] {
+        op.local_get(3)
+            .i32_const(bytes)
+            .i32_eq()
+            .if_(BlockType::Empty)
+            .local_get(HOST)
+            .local_get(2);
+        match bytes {
+            1 => op.i64_store8(at(0)),
+            2 => op.i64_store16(at(0)),
+            4 => op.i64_store32(at(0)),
+            _ => op.i64_store(at(0)),
+        };
+        op.i32_const(0).return_().end();
+    }
+    op.end()
+        .local_get(0)
+        .local_get(1)
+        .local_get(2)
+        .local_get(3)
+        .call(Runtime::Store.index())
+        .end();
+    function
+}
+
+fn ready(abi: &Abi) -> Function {
+    let mut function = Function::new([]);
+    let mut op = function.instructions();
+    op.local_get(0)
+        .i32_load8_u(at(abi.float_flags))
+        .i32_const(i32::from(abi.inexact))
+        .i32_and()
+        .i32_const(0)
+        .i32_ne();
+    op.local_get(0)
+        .i32_load8_u(at(abi.rounding))
+        .i32_eqz()
+        .i32_and()
+        .end();
+    function
+}
