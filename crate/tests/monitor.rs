@@ -7,6 +7,7 @@
 mod engines;
 
 use engines::Engine;
+use tabvisor::engine::EngineConfig;
 use tabvisor::machine::{Clock, Exit, Image, Machine, MachineConfig};
 
 under_every_engine!(
@@ -49,6 +50,7 @@ impl Console {
                 shares: Vec::new(),
                 net: None,
                 entropy: Box::new(|bytes| bytes.fill(7)),
+                engine: EngineConfig::default(),
                 clock: Clock::Virtual {
                     ns_per_instruction: 10,
                 },

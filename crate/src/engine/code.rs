@@ -145,6 +145,9 @@ pub struct CodeCache {
     pub drops: u64,
     /// Counts the times that a page became one that holds code: who remembers permissions to store forgets them.
     pub marks: u64,
+    /// Guest-physical pages that were written and so dropped, for who keeps more than decoded code of them; only where
+    /// that one takes them now and then.
+    pub written: Option<Vec<u64>>,
     /// Heat of offsets in pages to come. It must not be 0.
     pub initial_heat: u16,
 }
@@ -157,6 +160,7 @@ impl Default for CodeCache {
             instructions: 0,
             drops: 0,
             marks: 0,
+            written: None,
             initial_heat: u16::MAX,
         }
     }
@@ -193,6 +197,9 @@ impl CodeCache {
         for base in ram.take_stale_code() {
             if let Some(page) = self.pages.remove(&base) {
                 self.instructions -= page.insns.len();
+            }
+            if let Some(written) = &mut self.written {
+                written.push(base);
             }
         }
         self.drops += 1;

@@ -10,9 +10,12 @@ pub mod code;
 pub mod compile_queue;
 pub mod fetch;
 pub mod interpreter;
+pub mod tiered;
 
 use crate::isa::riscv::hart::Hart;
 use fetch::FetchCache;
+use serde::{Deserialize, Serialize};
+use tiered::{Context, Policy, Targets};
 
 /// A hart and what its engine keeps for it.
 #[derive(Debug)]
@@ -25,6 +28,10 @@ pub struct Core {
     pub accesses: u64,
     /// What an arrival at the target of a jump takes from its heat: 0 where nobody wants to know what is hot.
     pub heat_step: u16,
+    /// What compiled code shares with the run loop.
+    pub context: Context,
+    /// Where compiled code is, by guest address.
+    pub targets: Option<Box<Targets>>,
 }
 
 impl Core {
@@ -35,6 +42,41 @@ impl Core {
             fetch: FetchCache::default(),
             accesses: 0,
             heat_step: 0,
+            context: Context::default(),
+            targets: None,
+        }
+    }
+}
+
+/// How guest code is executed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// Interpreted.
+    Interp,
+    /// Interpreted until hot, then compiled.
+    Jit,
+    /// The fastest that the host can do.
+    #[default]
+    Auto,
+}
+
+/// An engine and how it is tuned.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EngineConfig {
+    /// Which.
+    pub engine: Engine,
+    /// What is compiled when.
+    pub policy: Policy,
+    /// Regions are compiled where they are asked for, not beside the guest: slower, but always the same.
+    pub synchronous: bool,
+}
+
+impl From<Engine> for EngineConfig {
+    fn from(engine: Engine) -> Self {
+        EngineConfig {
+            engine,
+            ..EngineConfig::default()
         }
     }
 }

@@ -5,10 +5,10 @@
 //! [`super::Leave`].
 //!
 //! Before it returns, the function stores every slot that it keeps in a local and has written, the count of retired
-//! instructions (64 bits, at `retired`), and
+//! instructions (64 bits, at `retired`), its own number (32 bits, at [`Abi::region`]), and
 //! * for `Next` and `Budget`: the guest's program counter (64 bits, at `pc`);
-//! * for `Interpret` and `Stopped`: its own number ([`Abi::region`], 32 bits) and the [`super::PointId`] ([`Abi::point`], 32
-//!   bits), by which the run loop finds the program counter and how many instructions of the block to add to `retired`.
+//! * for `Interpret` and `Stopped`: the [`super::PointId`] ([`Abi::point`], 32 bits), by which the run loop finds the program
+//!   counter and how many instructions of the block to add to `retired`.
 //!
 //! `Next`: where instructions are left (`retired < run_until`), the function first looks into the branch-target cache and
 //! goes on in the region found there by a tail call with the same `state`, if the back end can; see [`TargetLayout`].

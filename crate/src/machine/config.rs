@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::image::Image;
+use crate::engine::EngineConfig;
 use crate::net::NetBackend;
 use crate::storage::BlockBackend;
 use crate::storage::fs::FileSystem;
@@ -56,6 +57,8 @@ pub struct MachineConfig {
     pub net: Option<Box<dyn NetBackend>>,
     /// Source of the guest's randomness, asked for a generator's seed each time one is needed.
     pub entropy: Entropy,
+    /// How guest code is executed.
+    pub engine: EngineConfig,
     /// Guest time.
     pub clock: Clock,
     /// Wall-clock time at power-on, nanoseconds since 1970.
@@ -68,6 +71,7 @@ impl fmt::Debug for MachineConfig {
             .field("memory_bytes", &self.memory_bytes)
             .field("harts", &self.harts)
             .field("append", &self.append)
+            .field("engine", &self.engine)
             .field("clock", &self.clock)
             .finish_non_exhaustive()
     }

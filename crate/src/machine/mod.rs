@@ -19,7 +19,8 @@ use std::collections::VecDeque;
 use crate::device::finisher::Finish;
 use crate::device::virtio::{self, VirtioDevice};
 use crate::engine::code::CodeCache;
-use crate::engine::{Core, Leave, interpreter};
+use crate::engine::tiered::{self, Jit};
+use crate::engine::{Core, Engine, EngineConfig, Leave, interpreter};
 use crate::isa::riscv::csr::irq;
 use crate::isa::riscv::hart::{Hart, Privilege};
 use crate::mem::{Ram, RamError};
@@ -62,6 +63,9 @@ pub enum MachineError {
     /// The device tree could not be made.
     #[error(transparent)]
     DeviceTree(#[from] device_tree::DeviceTreeError),
+    /// The host cannot run compiled code.
+    #[error("this host cannot run compiled guest code: {0}; choose the engine \"interp\"")]
+    NoCompiler(String),
     /// A device could not be made of what it was given.
     #[error("{0}")]
     Device(String),
@@ -101,6 +105,8 @@ pub struct Machine {
     power: Vec<Power>,
     board: Board,
     code: CodeCache,
+    /// The compiler, under the engines that have one.
+    jit: Option<Box<Jit>>,
     images: BootImages,
     entropy: EntropySource,
     epoch_ns: u64,
@@ -160,11 +166,14 @@ impl Machine {
             return Err(MachineError::TooManyDevices(devices.len()));
         }
         let ram = Ram::new(map::RAM_BASE, memory_bytes)?;
+        let mut code = CodeCache::default();
+        let jit = compiler(config.engine, &mut code)?.map(Box::new);
         let mut machine = Machine {
             cores: Vec::new(),
             power: Vec::new(),
             board: Board::new(ram, harts, config.clock, config.epoch_ns, devices),
-            code: CodeCache::default(),
+            code,
+            jit,
             images: BootImages {
                 bios,
                 kernel,
@@ -196,6 +205,9 @@ impl Machine {
         let mut seed = [0; 32];
         (self.entropy.0)(&mut seed);
         self.code.clear();
+        if let Some(jit) = &mut self.jit {
+            jit.clear();
+        }
         (self.cores, self.power) = boot::power_on(&self.images, &mut self.board, harts, seed)?;
         Ok(())
     }
@@ -273,7 +285,11 @@ impl Machine {
             if before >= end {
                 return Turn::Ran;
             }
-            let leave = interpreter::run(core, &mut self.code, &mut self.board, end - before);
+            let (code, board, instructions) = (&mut self.code, &mut self.board, end - before);
+            let leave = match &mut self.jit {
+                Some(jit) => tiered::run(core, code, jit, board, instructions),
+                None => interpreter::run(core, code, board, instructions),
+            };
             let progress = core.hart.state.retired != before;
             ran |= progress || leave != Leave::Waiting;
             // Whatever the hart did next: a guest that powers off often waits for an interrupt right behind.
@@ -403,7 +419,37 @@ impl Machine {
             ram_bytes: self.board.ram.size(),
             code_pages: code_pages as u64,
             code_instructions: code_instructions as u64,
+            jit: self.jit.as_ref().map(|jit| jit.stats()),
         }
+    }
+}
+
+/// The compiler that an engine has; none for the interpreter, and none where the host cannot have one and the engine is
+/// to be the fastest there is.
+fn compiler(config: EngineConfig, code: &mut CodeCache) -> Result<Option<Jit>, MachineError> {
+    if config.engine == Engine::Interp {
+        return Ok(None);
+    }
+    let abi = tiered::abi();
+    #[cfg(target_arch = "wasm32")]
+    let backend = crate::jit::wasm::WasmBackend::new(abi);
+    #[cfg(not(target_arch = "wasm32"))]
+    let backend = {
+        use crate::jit::native::{NativeBackend, Threading};
+        let threading = if config.synchronous {
+            Threading::Here
+        } else {
+            Threading::Background
+        };
+        NativeBackend::new(abi, threading)
+    };
+    match backend {
+        Ok(backend) => Ok(Some(Jit::new(Box::new(backend), config.policy, code))),
+        Err(error) if config.engine == Engine::Auto => {
+            log::warn!(target: "jit", "guest code is interpreted: {error}");
+            Ok(None)
+        }
+        Err(error) => Err(MachineError::NoCompiler(error.to_string())),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::tiered::JitStats;
+
 /// Figures since power-on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
@@ -23,4 +25,6 @@ pub struct Stats {
     pub code_pages: u64,
     /// Decoded instructions held.
     pub code_instructions: u64,
+    /// The compiler's, under engines that have one.
+    pub jit: Option<JitStats>,
 }

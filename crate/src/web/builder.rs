@@ -6,6 +6,7 @@ use web_sys::Blob;
 
 use super::host::{PausableClock, entropy, epoch_ns};
 use super::machine::WebMachine;
+use crate::engine::Engine;
 use crate::machine::{Clock, Image, Machine, MachineConfig};
 use crate::storage::fs::MemoryFs;
 use crate::storage::{BlockBackend, BrowserFile, Overlay};
@@ -57,6 +58,7 @@ pub struct MachineBuilder {
     memory_bytes: u64,
     harts: usize,
     append: String,
+    engine: Engine,
     bios: Option<Image>,
     kernel: Option<Image>,
     initrd: Option<Image>,
@@ -73,6 +75,7 @@ impl MachineBuilder {
             memory_bytes: u64::from(memory_mib) << 20,
             harts: harts as usize,
             append: String::new(),
+            engine: Engine::Auto,
             bios: None,
             kernel: None,
             initrd: None,
@@ -84,6 +87,21 @@ impl MachineBuilder {
     /// Sets the kernel command line.
     pub fn append(&mut self, text: String) {
         self.append = text;
+    }
+
+    /// Chooses how guest code is executed: `interp`, `jit` or `auto`.
+    pub fn engine(&mut self, name: &str) -> Result<(), JsError> {
+        self.engine = match name {
+            "interp" => Engine::Interp,
+            "jit" => Engine::Jit,
+            "auto" => Engine::Auto,
+            _ => {
+                return Err(JsError::new(&format!(
+                    "there is no engine \"{name}\": there are interp, jit and auto"
+                )));
+            }
+        };
+        Ok(())
     }
 
     /// M-mode firmware to run in place of our own. `name` is what messages call it.
@@ -141,6 +159,7 @@ impl MachineBuilder {
                 .collect(),
             net: None,
             entropy: Box::new(entropy),
+            engine: self.engine.into(),
             clock: Clock::Host(Box::new(move || guest_clock.now_ns())),
             epoch_ns: epoch_ns(),
         })?;

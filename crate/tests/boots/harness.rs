@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+use tabvisor::engine::EngineConfig;
 use tabvisor::machine::{Clock, Exit, Image, Machine, MachineConfig};
 
 use crate::engines::Engine;
@@ -43,6 +44,7 @@ pub fn bare(memory_mib: u64, harts: usize) -> MachineConfig {
         shares: Vec::new(),
         net: None,
         entropy: Box::new(noise_source(0)),
+        engine: EngineConfig::default(),
         clock: Clock::Virtual {
             ns_per_instruction: 4,
         },

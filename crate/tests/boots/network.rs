@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
+use tabvisor::engine::EngineConfig;
 use tabvisor::machine::MachineConfig;
 use tabvisor::net::NetBackend;
 use tabvisor::net::user::{Forward, NetPolicy, UserConfig, UserNetwork};
@@ -56,6 +57,7 @@ fn a_lease_a_ping_a_download_and_a_server(engine: Engine) {
     let into_guest = network.forwards()[0];
     let machine = MachineConfig {
         net: Some(Box::new(network)),
+        engine: EngineConfig::default(),
         clock: host_clock(),
         ..linux(1)
     };

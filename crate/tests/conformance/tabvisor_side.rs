@@ -1,5 +1,6 @@
 //! The side under test: Tabvisor's own machine, in this process.
 
+use tabvisor::engine::EngineConfig;
 use tabvisor::machine::{Clock, Exit, Image, MachineConfig};
 
 use crate::engines::Engine;
@@ -30,6 +31,7 @@ pub fn run_on(engine: Engine, elf: &[u8], harts: usize) -> String {
         shares: Vec::new(),
         net: None,
         entropy: Box::new(|bytes| bytes.fill(0)),
+        engine: EngineConfig::default(),
         clock: Clock::Virtual {
             ns_per_instruction: 10,
         },

@@ -6,6 +6,8 @@
     reason = "some test programs list their tests, others go through the engines"
 )]
 
+use tabvisor::engine::tiered::Policy;
+use tabvisor::engine::{self, EngineConfig};
 use tabvisor::machine::{Machine, MachineConfig, MachineError};
 
 /// How a machine runs its guest's code.
@@ -13,16 +15,21 @@ use tabvisor::machine::{Machine, MachineConfig, MachineError};
 pub enum Engine {
     /// The interpreter.
     Interp,
+    /// The compiler, with thresholds so low that nearly all code is compiled.
+    Jit,
 }
 
 /// For tests that go through the engines by themselves, because comparing costs less than what they compare with.
-pub const ENGINES: [Engine; 1] = [Engine::Interp];
+pub const ENGINES: [Engine; 2] = [Engine::Interp, Engine::Jit];
 
 /// Makes a test of each function for every engine, which it is given: `linux::interp::it_boots` of `it_boots`.
 macro_rules! under_every_engine {
     ($($function:ident),* $(,)?) => {
         mod interp {
             $(#[test] fn $function() { super::$function(crate::engines::Engine::Interp) })*
+        }
+        mod jit {
+            $(#[test] fn $function() { super::$function(crate::engines::Engine::Jit) })*
         }
     };
 }
@@ -32,13 +39,23 @@ impl Engine {
     pub fn name(self) -> &'static str {
         match self {
             Engine::Interp => "interp",
+            Engine::Jit => "jit",
         }
     }
 
     /// Powers a machine on that uses this engine.
     pub fn machine(self, config: MachineConfig) -> Result<Machine, MachineError> {
-        match self {
-            Engine::Interp => Machine::new(config),
-        }
+        let engine = match self {
+            Engine::Interp => engine::Engine::Interp.into(),
+            Engine::Jit => EngineConfig {
+                engine: engine::Engine::Jit,
+                policy: Policy {
+                    quick_arrivals: 2,
+                    ..Policy::default()
+                },
+                synchronous: true,
+            },
+        };
+        Machine::new(MachineConfig { engine, ..config })
     }
 }

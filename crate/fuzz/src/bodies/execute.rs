@@ -38,6 +38,7 @@ fn execute(mode: u8, code: &[u8]) -> Option<(Vec<Exit>, Stats, Vec<u8>)> {
                 *byte = seed;
             }
         }),
+        engine: tabvisor::engine::Engine::Interp.into(),
         clock: Clock::Virtual {
             ns_per_instruction: 100,
         },

@@ -59,7 +59,7 @@ pub struct RunArguments {
     /// How guest code is run
     #[arg(long, value_enum, default_value_t = Engine::Interp)]
     pub engine: Engine,
-    /// What to log to standard error, separated by commas: trap, mmio, sbi, virtio, net, or all
+    /// What to log to standard error, separated by commas: trap, mmio, sbi, virtio, net, jit, or all
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub trace: Vec<String>,
     /// Leave with status 0 once the guest has written this; any other end is then a failure
@@ -110,6 +110,10 @@ pub enum Network {
 pub enum Engine {
     /// The interpreter
     Interp,
+    /// The interpreter, and a compiler for what is hot
+    Jit,
+    /// The fastest that this computer can do
+    Auto,
 }
 
 #[derive(Debug, Subcommand)]

@@ -17,10 +17,11 @@ use crate::isa::riscv::mmu::Access;
 use crate::isa::riscv::semantics::execute;
 use crate::isa::riscv::trap::{Cause, Exception};
 use crate::mem::{Bus, PAGE_SIZE};
-use exec::{Exec, Flow};
+pub(super) use exec::Exec;
+use exec::Flow;
 
 /// Bytes into its page.
-const OFFSET: u64 = PAGE_SIZE - 1;
+pub(super) const OFFSET: u64 = PAGE_SIZE - 1;
 
 /// Runs `core` for about `instructions` instructions; up to a page's worth more may be retired. Traps count too, so that a
 /// guest whose handler faults for ever comes back.
@@ -57,7 +58,7 @@ pub fn run<B: Bus>(core: &mut Core, code: &mut CodeCache, bus: &mut B, instructi
 }
 
 /// Brings what the core remembers of code up to date.
-fn synchronise<B: Bus>(core: &mut Core, code: &mut CodeCache, bus: &mut B) {
+pub(super) fn synchronise<B: Bus>(core: &mut Core, code: &mut CodeCache, bus: &mut B) {
     if bus.ram().has_stale_code() {
         code.drop_stale(bus.ram_mut());
     }
@@ -78,7 +79,8 @@ fn synchronise<B: Bus>(core: &mut Core, code: &mut CodeCache, bus: &mut B) {
 }
 
 /// Where to start.
-enum Entry {
+#[derive(Debug)]
+pub(super) enum Entry {
     /// In this page, in which the instruction at `pc` is decoded.
     Page(*const Page),
     /// With this one instruction and a jump past it, in a page that must not be entered (the one given is empty).
@@ -86,7 +88,7 @@ enum Entry {
 }
 
 /// Finds and decodes the code at `pc`.
-fn locate<B: Bus>(core: &mut Core, code: &mut CodeCache, bus: &mut B) -> Result<Entry, Exception> {
+pub(super) fn locate<B: Bus>(core: &mut Core, code: &mut CodeCache, bus: &mut B) -> Result<Entry, Exception> {
     let (pc, privilege) = (core.hart.state.pc, core.hart.state.privilege);
     if let Some(page) = core.fetch.get(pc, privilege) {
         // SAFETY: remembered pages are forgotten before they are dropped.
@@ -124,7 +126,7 @@ fn locate<B: Bus>(core: &mut Core, code: &mut CodeCache, bus: &mut B) -> Result<
 }
 
 /// The decoded page of a physical address. Permissions to store to it go.
-fn decoded_page<B: Bus>(
+pub(super) fn decoded_page<B: Bus>(
     core: &mut Core,
     code: &mut CodeCache,
     bus: &mut B,
@@ -144,7 +146,7 @@ fn decoded_page<B: Bus>(
 }
 
 /// Runs from `pc`, until something wants the top of [`run`] (`None`) or the engine is to be left.
-fn run_pages<B: Bus>(core: &mut Core, bus: &mut B, entry: Entry) -> Option<Leave> {
+pub(super) fn run_pages<B: Bus>(core: &mut Core, bus: &mut B, entry: Entry) -> Option<Leave> {
     let privilege = core.hart.state.privilege;
     let table = core.hart.tlb.table(core.hart.data_context());
     let pc = core.hart.state.pc;
@@ -265,7 +267,7 @@ fn system_instruction<B: Bus>(core: &mut Core, bus: &mut B, insn: &Insn) -> Opti
 /// The instruction at `pc` stopped: takes its exception, or leaves.
 #[cold]
 #[inline(never)]
-fn stopped<B: Bus>(core: &mut Core, bus: &mut B) -> Option<Leave> {
+pub(super) fn stopped<B: Bus>(core: &mut Core, bus: &mut B) -> Option<Leave> {
     match core.hart.stop {
         StopReason::Exception(mut exception) => {
             if exception.cause == Cause::IllegalInstruction {

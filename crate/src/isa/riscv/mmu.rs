@@ -89,7 +89,7 @@ impl Hart {
     ) -> Result<Translation, Exception> {
         let translation = match levels(self.state.csr.satp) {
             Some(levels) if privilege != Privilege::Machine => {
-                self.walk(bus, vaddr, access, privilege, levels)?
+                self.walk(bus, vaddr, access, privilege, levels, true)?
             }
             _ => Translation {
                 physical: vaddr,
@@ -108,6 +108,21 @@ impl Hart {
         }
     }
 
+    /// Where `privilege` would fetch the instruction at `vaddr` from, if it may from the whole page: looks without leaving a
+    /// trace, so a page whose A bit is not set yet is refused.
+    pub fn probe_fetch<B: Bus>(&mut self, bus: &mut B, vaddr: u64) -> Option<u64> {
+        let (access, privilege) = (Access::Execute, self.state.privilege);
+        let physical = match levels(self.state.csr.satp) {
+            Some(levels) if privilege != Privilege::Machine => {
+                let translation = self.walk(bus, vaddr, access, privilege, levels, false);
+                translation.ok()?.physical
+            }
+            _ => vaddr,
+        };
+        self.whole_page_allowed(privilege, access, physical)
+            .then_some(physical)
+    }
+
     /// Whether PMP lets `privilege` make `access` to every byte of the page of `physical`.
     pub fn whole_page_allowed(&self, privilege: Privilege, access: Access, physical: u64) -> bool {
         let page = physical & !(PAGE_SIZE - 1);
@@ -121,7 +136,8 @@ impl Hart {
     ///               = bit 38   VPN[2]   VPN[1]   VPN[0]   offset
     /// ```
     ///
-    /// Sv48 and Sv57 put one and two more levels of nine bits in front.
+    /// Sv48 and Sv57 put one and two more levels of nine bits in front. Without `update`, A and D bits that are not set make a
+    /// fault.
     fn walk<B: Bus>(
         &mut self,
         bus: &mut B,
@@ -129,6 +145,7 @@ impl Hart {
         access: Access,
         privilege: Privilege,
         levels: u32,
+        update: bool,
     ) -> Result<Translation, Exception> {
         let fault = access.page_fault(vaddr);
         let unused = 64 - (12 + 9 * levels);
@@ -166,7 +183,11 @@ impl Hart {
             if next & offset_mask != 0 || !self.permits(entry, access, privilege) {
                 return Err(fault);
             }
-            let entry = self.update_accessed(bus, address, entry, access, vaddr)?;
+            let entry = if update || entry & pte::A != 0 {
+                self.update_accessed(bus, address, entry, access, vaddr)?
+            } else {
+                return Err(fault);
+            };
             return Ok(Translation {
                 physical: next | vaddr & offset_mask,
                 readable: self.permits(entry, Access::Read, privilege),

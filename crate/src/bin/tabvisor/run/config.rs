@@ -23,7 +23,6 @@ const MONITOR: &[u8] = include_bytes!("../../../../../tests/guests/monitor/monit
 
 /// Reads all files and opens all disks. `start` is when the guest's time begins.
 pub fn machine(arguments: &RunArguments, inbox: &Inbox, start: Instant) -> Result<MachineConfig> {
-    let Engine::Interp = arguments.engine;
     let software = software(arguments)?;
     let mut disks = Vec::new();
     for disk in &arguments.disks {
@@ -48,6 +47,12 @@ pub fn machine(arguments: &RunArguments, inbox: &Inbox, start: Instant) -> Resul
         entropy: Box::new(|bytes| {
             getrandom::fill(bytes).expect("the host's random source does not fail once it has begun");
         }),
+        engine: match arguments.engine {
+            Engine::Interp => tabvisor::engine::Engine::Interp,
+            Engine::Jit => tabvisor::engine::Engine::Jit,
+            Engine::Auto => tabvisor::engine::Engine::Auto,
+        }
+        .into(),
         // A count of nanoseconds fits 64 bits for five centuries.
         clock: Clock::Host(Box::new(move || start.elapsed().as_nanos() as u64)),
         epoch_ns: epoch.as_nanos() as u64,

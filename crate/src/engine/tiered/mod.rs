@@ -1,0 +1,345 @@
+//! The run loop with a compiler: code is interpreted until it is hot, then compiled.
+//!
+//! What is hot is told by counters at the targets of jumps ([`super::code::Slot`]): an address whose heat is used up is
+//! formed into a region and handed to the back end, and interpreted on until that has finished. Compiled regions find each
+//! other by the branch-target caches; what they do not find, they return for. Where a turn ends is a sample of where the
+//! time goes: regions that are met so again and again are compiled once more, larger and with every optimisation.
+//!
+//! State is exact at the top of the loop, as in the interpreter, so interrupts, flushes and writes to code are dealt with
+//! there by both in the same way.
+
+mod context;
+mod helpers;
+mod policy;
+mod source;
+mod stats;
+mod translations;
+
+pub use context::{Context, Targets, abi};
+pub use policy::Policy;
+pub use stats::JitStats;
+pub use translations::{Key, State, Translation, Translations};
+
+use super::code::{CodeCache, Page};
+use super::interpreter::{self, OFFSET};
+use super::{Core, Leave};
+use crate::engine::branch_target::Target;
+use crate::ir::{self, Point, PointId};
+use crate::isa::riscv::hart::FetchFlush;
+use crate::jit::region::form;
+use crate::jit::{Backend, Finished, Job, Tier};
+use crate::mem::Bus;
+use source::{GuestCode, page_of};
+
+/// Rounding modes below this are valid; compiled code relies on it (`frm`).
+const ROUNDING_MODES: u8 = 5;
+
+/// The compiler and what it has made; one serves all harts.
+#[derive(Debug)]
+pub struct Jit {
+    backend: Box<dyn Backend>,
+    translations: Translations,
+    policy: Policy,
+    finished: Vec<Finished>,
+    stats: JitStats,
+}
+
+impl Jit {
+    /// With this back end. `code` must be the one that it runs with.
+    pub fn new(backend: Box<dyn Backend>, policy: Policy, code: &mut CodeCache) -> Self {
+        code.initial_heat = policy.quick_arrivals.max(1);
+        code.written = Some(Vec::new());
+        Jit {
+            backend,
+            translations: Translations::default(),
+            policy,
+            finished: Vec::new(),
+            stats: JitStats::default(),
+        }
+    }
+
+    /// Forgets all code.
+    pub fn clear(&mut self) {
+        self.translations.clear(&mut *self.backend);
+    }
+
+    /// Figures since it was made.
+    pub fn stats(&self) -> JitStats {
+        let mut stats = self.stats;
+        stats.dropped = self.translations.dropped;
+        stats.code_bytes = self.backend.code_bytes() as u64;
+        stats.modules = self.backend.modules() as u64;
+        stats.pending = self.backend.pending() as u64;
+        stats.regions = self.translations.len() as u64;
+        stats
+    }
+
+    /// Takes what the back end has finished.
+    fn collect(&mut self) {
+        let mut finished = std::mem::take(&mut self.finished);
+        self.backend.finished(&mut finished);
+        for Finished { number, result } in finished.drain(..) {
+            let state = match result {
+                Ok(code) => {
+                    self.stats.compiled += 1;
+                    log::debug!(target: "jit", "region {number} is ready: {} bytes of code", code.bytes);
+                    State::Ready(code)
+                }
+                Err(error) => {
+                    self.stats.refused += 1;
+                    log::warn!(target: "jit", "region {number} stays interpreted: {error}");
+                    State::Refused
+                }
+            };
+            self.translations.finish(number, state, &mut *self.backend);
+        }
+        self.finished = finished;
+    }
+
+    /// Execution arrives at `pc`, in `page`, whose heat is used up: the code to go on in, if there is any yet.
+    fn arrive<B: Bus>(
+        &mut self,
+        core: &mut Core,
+        code: &mut CodeCache,
+        bus: &mut B,
+        page: *const Page,
+    ) -> Option<Target> {
+        let (pc, privilege) = (core.hart.state.pc, core.hart.state.privilege);
+        // SAFETY: the page is alive: it was just found, and nothing was dropped since.
+        let physical = unsafe { (*page).physical } | pc & OFFSET;
+        let key = Key::new(pc, physical, privilege);
+        let retry = match self.translations.find(key) {
+            None => self.translate(core, code, bus, key, Tier::Quick),
+            Some(translation) => match translation.state {
+                State::Refused => u16::MAX,
+                State::Pending => self.policy.retry_arrivals,
+                State::Ready(compiled) => {
+                    if mapped(core, bus, &translation.pages) {
+                        let target = Target {
+                            function: compiled.function,
+                            entry: 0,
+                        };
+                        let targets = core.targets.get_or_insert_default();
+                        targets.of(privilege).insert(pc, target);
+                        return Some(target);
+                    }
+                    self.policy.retry_arrivals
+                }
+            },
+        };
+        // SAFETY: as above; forming decodes, but drops nothing.
+        unsafe { (*page).slot(pc).set_heat(retry) };
+        None
+    }
+
+    /// Forms a region and hands it to the back end. Returns after how many arrivals to look again.
+    fn translate<B: Bus>(
+        &mut self,
+        core: &mut Core,
+        code: &mut CodeCache,
+        bus: &mut B,
+        key: Key,
+        tier: Tier,
+    ) -> u16 {
+        if self.backend.pending() >= self.policy.most_pending {
+            return self.policy.retry_arrivals;
+        }
+        let limits = self.policy.limits(tier);
+        let mut guest = GuestCode::new(core, code, bus);
+        let arrivals = guest.arrivals();
+        let Some(formed) = form(key.pc, &mut guest, &limits, &arrivals) else {
+            return u16::MAX;
+        };
+        let pages = formed.pages.iter();
+        let pages = pages.map(|&page| Some((page, guest.physical_page(page)?)));
+        let Some(pages) = pages.collect::<Option<Vec<_>>>() else {
+            return u16::MAX;
+        };
+        log::debug!(
+            target: "jit",
+            "{tier:?} region at {:#x} in {:?}: {} instructions in {} blocks",
+            key.pc,
+            core.hart.state.privilege,
+            formed.region.guest_instructions(),
+            formed.region.blocks.len()
+        );
+        self.stats.formed(tier, formed.region.guest_instructions());
+        let number = self.translations.add(Translation {
+            key,
+            pages,
+            points: formed.region.points.clone(),
+            tier,
+            state: State::Pending,
+            ticks: 0,
+        });
+        let job = Job {
+            number,
+            region: formed.region,
+            tier,
+        };
+        if self.backend.submit(job).is_err() {
+            self.translations
+                .finish(number, State::Refused, &mut *self.backend);
+        }
+        self.policy.retry_arrivals
+    }
+
+    /// Calls compiled code.
+    fn enter<B: Bus>(&mut self, core: &mut Core, bus: &mut B, target: Target) -> u32 {
+        let table = core.hart.tlb.table(core.hart.data_context());
+        let privilege = core.hart.state.privilege;
+        let targets = core.targets.get_or_insert_default();
+        core.context.targets = targets.of(privilege).entries_ptr();
+        core.context.table = table;
+        core.context.helpers = helpers::table::<B>();
+        core.context.bus = std::ptr::from_mut(bus).cast();
+        core.context.trapped = 0;
+        let before = core.hart.state.retired;
+        let state = std::ptr::from_mut(core);
+        // SAFETY: the function is one that this back end has made and not released: translations and branch-target caches
+        // forget functions when they are. `state` is laid out as `abi` says, and nobody else has it or the bus meanwhile.
+        let leave = unsafe { self.backend.call(target.function, state.cast(), target.entry) };
+        self.stats.entered += 1;
+        self.stats.instructions += core.hart.state.retired - before;
+        leave
+    }
+
+    /// Brings the program counter and the count of retired instructions to the point at which code was left.
+    fn apply_point(&mut self, core: &mut Core) {
+        let PointId(index) = PointId(core.context.point);
+        let translation = self.translations.get(core.context.region);
+        let point = translation.and_then(|translation| translation.points.get(index as usize));
+        let &Point { pc, done } =
+            point.expect("code stores the number of a region that lives and one of its points");
+        core.hart.state.pc = pc;
+        core.hart.state.retired += u64::from(done);
+        self.stats.instructions += u64::from(done);
+    }
+
+    /// A turn ended in region `core.context.region`: compiles it anew if it is met often.
+    fn sample<B: Bus>(&mut self, core: &mut Core, code: &mut CodeCache, bus: &mut B) {
+        let number = core.context.region;
+        let Some(translation) = self.translations.get_mut(number) else {
+            return;
+        };
+        translation.ticks += 1;
+        if translation.tier == Tier::Hot || translation.ticks < self.policy.hot_ticks {
+            return;
+        }
+        translation.ticks = 0;
+        let (key, pages) = (translation.key, translation.pages.clone());
+        let same_privilege = key.privilege == core.hart.state.privilege as u8;
+        if same_privilege && !self.translations.is_being_replaced(key) && mapped(core, bus, &pages) {
+            self.translate(core, code, bus, key, Tier::Hot);
+        }
+    }
+}
+
+/// Whether the core sees these guest-virtual pages at these guest-physical ones.
+fn mapped<B: Bus>(core: &mut Core, bus: &mut B, pages: &[(u64, u64)]) -> bool {
+    pages.iter().all(|&(virtual_page, physical_page)| {
+        if let Some(page) = core.fetch.get(virtual_page, core.hart.state.privilege) {
+            // SAFETY: remembered pages are forgotten before they are dropped.
+            return unsafe { (*page).physical } == physical_page;
+        }
+        core.hart.probe_fetch(bus, virtual_page) == Some(physical_page)
+    })
+}
+
+/// Runs `core` for about `instructions` instructions, as [`interpreter::run`] does.
+pub fn run<B: Bus>(
+    core: &mut Core,
+    code: &mut CodeCache,
+    jit: &mut Jit,
+    bus: &mut B,
+    instructions: u64,
+) -> Leave {
+    core.hart.run_until = core.hart.state.retired.saturating_add(instructions);
+    // Other harts and devices may have stored since: a reservation does not outlive a turn.
+    core.hart.state.reservation = None;
+    core.heat_step = 1;
+    jit.collect();
+    // The instruction at `pc` is one that compiled code has left to the interpreter.
+    let mut interpret = false;
+    for _ in 0..=instructions {
+        synchronise(core, code, jit, bus);
+        if let Some(number) = core.hart.pending_interrupt() {
+            core.hart.take_interrupt(number);
+            interpret = false;
+        }
+        if core.hart.state.waiting {
+            if !core.hart.interrupt_wakes() {
+                return Leave::Waiting;
+            }
+            core.hart.state.waiting = false;
+        }
+        if core.hart.state.retired >= core.hart.run_until {
+            return Leave::Budget;
+        }
+        let target = if std::mem::take(&mut interpret) || core.hart.state.csr.frm >= ROUNDING_MODES {
+            None
+        } else {
+            let (pc, privilege) = (core.hart.state.pc, core.hart.state.privilege);
+            let targets = core.targets.get_or_insert_default();
+            targets.of(privilege).lookup(pc).or_else(|| {
+                let page = page_of(core, code, bus, pc)?;
+                // SAFETY: just found.
+                let cool = unsafe { (*page).slot(pc).arrive(1) };
+                if cool {
+                    None
+                } else {
+                    jit.arrive(core, code, bus, page)
+                }
+            })
+        };
+        let Some(target) = target else {
+            let entry = match interpreter::locate(core, code, bus) {
+                Ok(entry) => entry,
+                Err(exception) => {
+                    core.hart.take_exception(exception);
+                    continue;
+                }
+            };
+            if let Some(leave) = interpreter::run_pages(core, bus, entry) {
+                return leave;
+            }
+            continue;
+        };
+        match jit.enter(core, bus, target) {
+            leave if leave == ir::Leave::Next as u32 => {}
+            leave if leave == ir::Leave::Budget as u32 => jit.sample(core, code, bus),
+            leave if leave == ir::Leave::Interpret as u32 => {
+                jit.apply_point(core);
+                interpret = true;
+            }
+            _ => {
+                jit.apply_point(core);
+                if let Some(leave) = interpreter::stopped(core, bus) {
+                    return leave;
+                }
+            }
+        }
+    }
+    Leave::Budget
+}
+
+/// Brings what the core and the compiler remember of code up to date.
+fn synchronise<B: Bus>(core: &mut Core, code: &mut CodeCache, jit: &mut Jit, bus: &mut B) {
+    let flush = core.hart.fetch_flush;
+    interpreter::synchronise(core, code, bus);
+    if let Some(written) = &mut code.written {
+        for page in written.drain(..) {
+            jit.translations.drop_page(page, &mut *jit.backend);
+        }
+    }
+    let targets = core.targets.get_or_insert_default();
+    let stale = match flush {
+        FetchFlush::Nothing => false,
+        FetchFlush::Page(page) => jit.translations.covers(page),
+        FetchFlush::All => true,
+    };
+    if stale || targets.seen != jit.translations.generation {
+        targets.seen = jit.translations.generation;
+        targets.flush();
+    }
+}

@@ -1,0 +1,38 @@
+//! What is compiled when, and how large.
+
+use crate::jit::Tier;
+use crate::jit::region::Limits;
+
+/// The thresholds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// Jumps to an address before a region is formed there.
+    pub quick_arrivals: u16,
+    /// Jumps to an address whose region is not ready before looking again.
+    pub retry_arrivals: u16,
+    /// Turns that end in a region before it is compiled anew with every optimisation.
+    pub hot_ticks: u32,
+    /// Regions that may wait for the back end.
+    pub most_pending: usize,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Policy {
+            quick_arrivals: 200,
+            retry_arrivals: 50,
+            hot_ticks: 3,
+            most_pending: 512,
+        }
+    }
+}
+
+impl Policy {
+    /// How large a region of `tier` may become.
+    pub fn limits(&self, tier: Tier) -> Limits {
+        match tier {
+            Tier::Quick => Limits::QUICK,
+            Tier::Hot => Limits::HOT,
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Guest code as region forming sees it, and what the run loop knows of how it behaves.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::engine::Core;
+use crate::engine::code::{CodeCache, Page, UNDECODED};
+use crate::engine::interpreter::{OFFSET, decoded_page};
+use crate::isa::riscv::insn::Insn;
+use crate::jit::region::{Profile, Source};
+use crate::mem::Bus;
+
+/// Pages found so far: guest-virtual page to decoded page, `None` where there is none to be had.
+type Pages = Rc<RefCell<HashMap<u64, Option<*const Page>>>>;
+
+/// The code that a core sees now.
+#[derive(Debug)]
+pub struct GuestCode<'a, B> {
+    pub core: &'a mut Core,
+    pub code: &'a mut CodeCache,
+    pub bus: &'a mut B,
+    pages: Pages,
+}
+
+impl<'a, B: Bus> GuestCode<'a, B> {
+    /// The code of `core`.
+    pub fn new(core: &'a mut Core, code: &'a mut CodeCache, bus: &'a mut B) -> Self {
+        GuestCode {
+            core,
+            code,
+            bus,
+            pages: Pages::default(),
+        }
+    }
+
+    /// The decoded page of `pc`, if a fetch there would do nothing but fetch.
+    fn page(&mut self, pc: u64) -> Option<*const Page> {
+        let known = self.pages.borrow().get(&(pc & !OFFSET)).copied();
+        if let Some(known) = known {
+            let page = known?;
+            // SAFETY: pages are dropped only by `CodeCache::drop_stale` and `clear`; neither happens while `self` lives.
+            if unsafe { &*page }.index(pc) != UNDECODED {
+                return known;
+            }
+        }
+        let found = page_of(self.core, self.code, self.bus, pc);
+        self.pages.borrow_mut().insert(pc & !OFFSET, found);
+        found
+    }
+
+    /// The guest-physical page of a guest-virtual page that [`Source::instruction`] has looked into.
+    pub fn physical_page(&self, virtual_page: u64) -> Option<u64> {
+        let page = self.pages.borrow().get(&virtual_page).copied()??;
+        // SAFETY: as in `page`.
+        Some(unsafe { (*page).physical })
+    }
+
+    /// What the heat of this code's addresses tells. It must not be asked once `self` is gone.
+    pub fn arrivals(&self) -> Arrivals {
+        Arrivals {
+            pages: Rc::clone(&self.pages),
+            initial: self.code.initial_heat,
+        }
+    }
+}
+
+/// What the heat of addresses tells of branches.
+#[derive(Debug)]
+pub struct Arrivals {
+    pages: Pages,
+    initial: u16,
+}
+
+impl Profile for Arrivals {
+    /// A branch whose target was never jumped to is never taken. More is not known.
+    fn taken_ratio(&self, pc: u64) -> Option<f32> {
+        let pages = self.pages.borrow();
+        let page = |pc: u64| pages.get(&(pc & !OFFSET)).copied().flatten();
+        // SAFETY: as in `GuestCode::page`, which lives.
+        let (insn, target_page) = unsafe {
+            let here = &*page(pc)?;
+            let index = here.index(pc);
+            if index == UNDECODED {
+                return None;
+            }
+            let insn = *here.insn(index);
+            let target_page = page(pc.wrapping_add(i64::from(insn.imm) as u64));
+            (insn, &*target_page?)
+        };
+        let slot = target_page.slot(pc.wrapping_add(i64::from(insn.imm) as u64));
+        (slot.heat() == self.initial).then_some(0.0)
+    }
+
+    fn targets(&self, _: u64) -> &[u64] {
+        &[]
+    }
+}
+
+/// The decoded page of `pc`, with the instruction there decoded, if a fetch there would do nothing but fetch.
+pub fn page_of<B: Bus>(core: &mut Core, code: &mut CodeCache, bus: &mut B, pc: u64) -> Option<*const Page> {
+    let privilege = core.hart.state.privilege;
+    let physical = match core.fetch.get(pc, privilege) {
+        // SAFETY: remembered pages are forgotten before they are dropped.
+        Some(page) => unsafe {
+            if (*page).index(pc) != UNDECODED {
+                return Some(page);
+            }
+            (*page).physical | pc & OFFSET
+        },
+        None => core.hart.probe_fetch(bus, pc)?,
+    };
+    let page = decoded_page(core, code, bus, physical)?;
+    core.fetch.insert(pc, privilege, page);
+    Some(page)
+}
+
+impl<B: Bus> Source for GuestCode<'_, B> {
+    fn instruction(&mut self, pc: u64) -> Option<Insn> {
+        let page = self.page(pc)?;
+        // SAFETY: as in `page`; the instruction at `pc` is decoded, and the pointer is used at once.
+        Some(unsafe { *(*page).insn((*page).index(pc)) })
+    }
+}

@@ -1,0 +1,48 @@
+//! Figures of the compiler.
+
+use serde::{Deserialize, Serialize};
+
+use crate::jit::Tier;
+
+/// Figures since power-on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JitStats {
+    /// Instructions retired by compiled code.
+    pub instructions: u64,
+    /// Times that the run loop entered compiled code.
+    pub entered: u64,
+    /// Regions formed for the quick tier, and guest instructions in them.
+    pub quick_regions: u64,
+    /// Guest instructions in these.
+    pub quick_instructions: u64,
+    /// Regions formed for the hot tier.
+    pub hot_regions: u64,
+    /// Guest instructions in these.
+    pub hot_instructions: u64,
+    /// Regions that the back end has compiled.
+    pub compiled: u64,
+    /// Regions that it could not compile.
+    pub refused: u64,
+    /// Regions dropped because their code was written.
+    pub dropped: u64,
+    /// Regions held now.
+    pub regions: u64,
+    /// Regions being compiled now.
+    pub pending: u64,
+    /// Bytes of code held now.
+    pub code_bytes: u64,
+    /// WebAssembly modules made.
+    pub modules: u64,
+}
+
+impl JitStats {
+    /// Counts a region that was formed.
+    pub fn formed(&mut self, tier: Tier, instructions: u32) {
+        let (regions, count) = match tier {
+            Tier::Quick => (&mut self.quick_regions, &mut self.quick_instructions),
+            Tier::Hot => (&mut self.hot_regions, &mut self.hot_instructions),
+        };
+        *regions += 1;
+        *count += u64::from(instructions);
+    }
+}
