@@ -23,6 +23,7 @@ use crate::engine::tiered::{self, Jit};
 use crate::engine::{Core, Engine, EngineConfig, Leave, interpreter};
 use crate::isa::riscv::csr::irq;
 use crate::isa::riscv::hart::{Hart, Privilege};
+use crate::jit::{Backend, CompileError};
 use crate::mem::{Ram, RamError};
 use board::Board;
 use boot::BootImages;
@@ -430,27 +431,30 @@ fn compiler(config: EngineConfig, code: &mut CodeCache) -> Result<Option<Jit>, M
     if config.engine == Engine::Interp {
         return Ok(None);
     }
-    let abi = tiered::abi();
-    #[cfg(target_arch = "wasm32")]
-    let backend = crate::jit::wasm::WasmBackend::new(abi);
-    #[cfg(not(target_arch = "wasm32"))]
-    let backend = {
-        use crate::jit::native::{NativeBackend, Threading};
-        let threading = if config.synchronous {
-            Threading::Here
-        } else {
-            Threading::Background
-        };
-        NativeBackend::new(abi, threading)
-    };
-    match backend {
-        Ok(backend) => Ok(Some(Jit::new(Box::new(backend), config.policy, code))),
+    match backend(config) {
+        Ok(backend) => Ok(Some(Jit::new(backend, config.policy, code))),
         Err(error) if config.engine == Engine::Auto => {
             log::warn!(target: "jit", "guest code is interpreted: {error}");
             Ok(None)
         }
         Err(error) => Err(MachineError::NoCompiler(error.to_string())),
     }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn backend(config: EngineConfig) -> Result<Box<dyn Backend>, CompileError> {
+    use crate::jit::native::{NativeBackend, Threading};
+    let threading = if config.synchronous {
+        Threading::Here
+    } else {
+        Threading::Background
+    };
+    Ok(Box::new(NativeBackend::new(tiered::abi(), threading)?))
+}
+
+#[cfg(target_arch = "wasm32")]
+fn backend(_: EngineConfig) -> Result<Box<dyn Backend>, CompileError> {
+    Err(CompileError::NoRoom("there is no compiler for the page".into()))
 }
 
 /// What came of a hart's turn.

@@ -7,7 +7,7 @@ use std::ptr::{null, null_mut};
 use crate::engine::Core;
 use crate::engine::branch_target::{DefaultBranchTargets, Entry as TargetEntry};
 use crate::ir::Slot;
-use crate::ir::abi::{Abi, Helper, TableLayout, TargetLayout};
+use crate::ir::abi::{Abi, Helper, TableLayout};
 use crate::isa::riscv::float::Flags;
 use crate::isa::riscv::hart::Privilege;
 use crate::jit::region::slots;
@@ -104,15 +104,7 @@ pub fn abi() -> Abi {
             addend: at(offset_of!(tlb::Entry, addend)),
         },
         targets: at(offset_of!(Core, context.targets)),
-        target_layout: TargetLayout {
-            set_mask: at(DefaultBranchTargets::SETS - 1),
-            fold_shift: 12,
-            ways: at(DefaultBranchTargets::WAYS),
-            entry_bytes: at(TargetEntry::SIZE),
-            pc: at(offset_of!(TargetEntry, pc)),
-            function: at(offset_of!(TargetEntry, function)),
-            entry: at(offset_of!(TargetEntry, entry)),
-        },
+        target_layout: DefaultBranchTargets::layout(),
         helpers: at(offset_of!(Core, context.helpers)),
         trapped: at(offset_of!(Core, context.trapped)),
         region: at(offset_of!(Core, context.region)),
