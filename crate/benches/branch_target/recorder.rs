@@ -56,6 +56,7 @@ pub fn record(lines: usize) -> Option<[Recording; 2]> {
         shares: Vec::new(),
         net: None,
         entropy: Box::new(|bytes| bytes.fill(7)),
+        engine: tabvisor::engine::Engine::Interp.into(),
         clock: Clock::Virtual {
             ns_per_instruction: 4,
         },
