@@ -1,5 +1,6 @@
 //! Regions held against the interpreter, and the shapes that regions take.
 
+mod differential;
 mod programs;
 mod shapes;
 

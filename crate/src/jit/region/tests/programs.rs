@@ -78,12 +78,15 @@ pub fn straight(random: &mut Random) -> u32 {
                 }
             }
             0x53 if random.below(2) == 0 => bits = bits & !(31 << 20) | (random.below(4) as u32) << 20,
-            // Mostly an ordinary rounding mode.
-            0x43..=0x4f if random.below(4) != 0 => bits |= 7 << 12,
+            0x43..=0x4f => bits = with_rounding(random, bits),
             _ => {}
         }
+        // Those that round, among the others of this opcode.
+        if opcode == 0x53 && matches!(bits >> 27, 0..=3 | 8 | 11 | 24 | 26) {
+            bits = with_rounding(random, bits);
+        }
         let loads = matches!(opcode, 0x03 | 0x07 | 0x23 | 0x27 | 0x2f);
-        if loads && random.below(100) != 0 {
+        if loads && random.below(300) != 0 {
             bits = bits & !(31 << 15) | (8 + random.below(4) as u32) << 15;
         }
         let insn = decode(bits);
@@ -98,6 +101,17 @@ pub fn straight(random: &mut Random) -> u32 {
         }
         return bits;
     }
+}
+
+/// With a rounding mode that is rarely a reserved one.
+fn with_rounding(random: &mut Random, bits: u32) -> u32 {
+    const MODES: [u32; 11] = [0, 0, 0, 1, 1, 2, 3, 4, 7, 7, 7];
+    let mode = if random.below(200) == 0 {
+        5
+    } else {
+        random.pick(&MODES)
+    };
+    bits & !(7 << 12) | mode << 12
 }
 
 fn is_cbo(insn: &Insn) -> bool {
