@@ -12,6 +12,7 @@ pub mod fetch;
 pub mod interpreter;
 pub mod tiered;
 
+use crate::ir::passes::PassSet;
 use crate::isa::riscv::hart::Hart;
 use fetch::FetchCache;
 use serde::{Deserialize, Serialize};
@@ -70,6 +71,8 @@ pub struct EngineConfig {
     pub policy: Policy,
     /// Regions are compiled where they are asked for, not beside the guest: slower, but always the same.
     pub synchronous: bool,
+    /// What is done to regions before they are compiled.
+    pub passes: PassSet,
 }
 
 impl From<Engine> for EngineConfig {

@@ -432,7 +432,7 @@ fn compiler(config: EngineConfig, code: &mut CodeCache) -> Result<Option<Jit>, M
         return Ok(None);
     }
     match backend(config) {
-        Ok(backend) => Ok(Some(Jit::new(backend, config.policy, code))),
+        Ok(backend) => Ok(Some(Jit::new(backend, config, code))),
         Err(error) if config.engine == Engine::Auto => {
             log::warn!(target: "jit", "guest code is interpreted: {error}");
             Ok(None)
@@ -449,12 +449,17 @@ fn backend(config: EngineConfig) -> Result<Box<dyn Backend>, CompileError> {
     } else {
         Threading::Background
     };
-    Ok(Box::new(NativeBackend::new(tiered::abi(), threading)?))
+    Ok(Box::new(NativeBackend::with_passes(
+        tiered::abi(),
+        threading,
+        config.passes,
+    )?))
 }
 
 #[cfg(target_arch = "wasm32")]
-fn backend(_: EngineConfig) -> Result<Box<dyn Backend>, CompileError> {
-    Err(CompileError::NoRoom("there is no compiler for the page".into()))
+fn backend(config: EngineConfig) -> Result<Box<dyn Backend>, CompileError> {
+    use crate::jit::wasm::WasmBackend;
+    Ok(Box::new(WasmBackend::new(tiered::abi(), config.passes)))
 }
 
 /// What came of a hart's turn.

@@ -8,6 +8,7 @@
 
 use tabvisor::engine::tiered::Policy;
 use tabvisor::engine::{self, EngineConfig};
+use tabvisor::ir::passes::PassSet;
 use tabvisor::machine::{Machine, MachineConfig, MachineError};
 
 /// How a machine runs its guest's code.
@@ -54,6 +55,7 @@ impl Engine {
                     ..Policy::default()
                 },
                 synchronous: true,
+                passes: PassSet::ALL,
             },
         };
         Machine::new(MachineConfig { engine, ..config })

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tabvisor::ir::passes::PassSet;
 
 /// A virtual machine for real 64-bit operating systems.
 #[derive(Debug, Parser)]
@@ -59,6 +60,9 @@ pub struct RunArguments {
     /// How guest code is run
     #[arg(long, value_enum, default_value_t = Engine::Interp)]
     pub engine: Engine,
+    /// What the compiler does to code before it compiles it, such as all,-windows: for measuring
+    #[arg(long, value_name = "LIST", default_value = "all", hide = true, value_parser = PassSet::parse)]
+    pub passes: PassSet,
     /// What to log to standard error, separated by commas: trap, mmio, sbi, virtio, net, jit, or all
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub trace: Vec<String>,

@@ -22,8 +22,9 @@ pub use translations::{Key, State, Translation, Translations};
 
 use super::code::{CodeCache, Page};
 use super::interpreter::{self, OFFSET};
-use super::{Core, Leave};
+use super::{Core, EngineConfig, Leave};
 use crate::engine::branch_target::Target;
+use crate::ir::passes::{PassSet, shape};
 use crate::ir::{self, Point, PointId};
 use crate::isa::riscv::hart::FetchFlush;
 use crate::jit::region::form;
@@ -40,19 +41,22 @@ pub struct Jit {
     backend: Box<dyn Backend>,
     translations: Translations,
     policy: Policy,
+    passes: PassSet,
     finished: Vec<Finished>,
     stats: JitStats,
 }
 
 impl Jit {
     /// With this back end. `code` must be the one that it runs with.
-    pub fn new(backend: Box<dyn Backend>, policy: Policy, code: &mut CodeCache) -> Self {
+    pub fn new(backend: Box<dyn Backend>, config: EngineConfig, code: &mut CodeCache) -> Self {
+        let EngineConfig { policy, passes, .. } = config;
         code.initial_heat = policy.quick_arrivals.max(1);
         code.written = Some(Vec::new());
         Jit {
             backend,
             translations: Translations::default(),
             policy,
+            passes,
             finished: Vec::new(),
             stats: JitStats::default(),
         }
@@ -147,7 +151,7 @@ impl Jit {
         let limits = self.policy.limits(tier);
         let mut guest = GuestCode::new(core, code, bus);
         let arrivals = guest.arrivals();
-        let Some(formed) = form(key.pc, &mut guest, &limits, &arrivals) else {
+        let Some(mut formed) = form(key.pc, &mut guest, &limits, &arrivals) else {
             return u16::MAX;
         };
         let pages = formed.pages.iter();
@@ -155,6 +159,8 @@ impl Jit {
         let Some(pages) = pages.collect::<Option<Vec<_>>>() else {
             return u16::MAX;
         };
+        // Points change their numbers here, and nowhere later.
+        shape(&mut formed.region, self.passes);
         log::debug!(
             target: "jit",
             "{tier:?} region at {:#x} in {:?}: {} instructions in {} blocks",
@@ -178,8 +184,8 @@ impl Jit {
             tier,
         };
         if self.backend.submit(job).is_err() {
-            self.translations
-                .finish(number, State::Refused, &mut *self.backend);
+            // Too much waits already: another time.
+            self.translations.forget(number, &mut *self.backend);
         }
         self.policy.retry_arrivals
     }

@@ -17,12 +17,23 @@ pub struct Policy {
 }
 
 impl Default for Policy {
+    /// Natively a region costs about a millisecond of Cranelift's time, as much as interpreting half a million instructions:
+    /// it must promise to run for long. In the page regions cost a tenth of that, and interpreting twice as much.
     fn default() -> Self {
-        Policy {
-            quick_arrivals: 200,
-            retry_arrivals: 50,
-            hot_ticks: 3,
-            most_pending: 512,
+        if cfg!(target_arch = "wasm32") {
+            Policy {
+                quick_arrivals: 1000,
+                retry_arrivals: 200,
+                hot_ticks: 50,
+                most_pending: 200,
+            }
+        } else {
+            Policy {
+                quick_arrivals: 20_000,
+                retry_arrivals: 2_000,
+                hot_ticks: 100,
+                most_pending: 200,
+            }
         }
     }
 }

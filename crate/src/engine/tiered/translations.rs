@@ -170,6 +170,14 @@ impl Translations {
         self.generation += 1;
     }
 
+    /// Forgets a translation that nobody compiles.
+    pub fn forget(&mut self, number: u32, backend: &mut dyn Backend) {
+        let generation = self.generation;
+        self.remove(number, backend);
+        // It had no code that anybody could remember.
+        self.generation = generation;
+    }
+
     fn remove(&mut self, number: u32, backend: &mut dyn Backend) {
         let Some(translation) = self.all.remove(&number) else {
             return;

@@ -74,8 +74,7 @@ impl Lower<'_, '_> {
             };
             self.store_locals();
             self.store(point, abi.point);
-            let number = self.b.ins().iconst(I32, i64::from(self.number));
-            self.store(number, abi.region);
+            self.store_number();
             self.b.ins().return_(&[reason]);
         }
         if let Some(block) = self.exits.budget {
@@ -110,8 +109,15 @@ impl Lower<'_, '_> {
         retired
     }
 
+    /// Stores which region this is.
+    fn store_number(&mut self) {
+        let number = self.b.ins().iconst(I32, i64::from(self.number));
+        self.store(number, self.target.abi.region);
+    }
+
     fn return_with_pc(&mut self, pc: clif::Value, reason: Leave) {
         self.store(pc, self.target.abi.pc);
+        self.store_number();
         let reason = self.b.ins().iconst(I32, reason as i64);
         self.b.ins().return_(&[reason]);
     }

@@ -11,6 +11,7 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use super::{Builder, Features, features};
 use crate::ir::Abi;
+use crate::ir::passes::{Level, PassSet, optimise};
 use crate::jit::{Backend, Code, CompileError, Finished, Job, Tier};
 
 #[wasm_bindgen]
@@ -39,6 +40,7 @@ const GROWTH: u32 = 1024;
 pub struct WasmBackend {
     abi: Abi,
     features: Features,
+    passes: PassSet,
     waiting: VecDeque<Job>,
     /// When the first of those waiting was taken.
     since_ms: f64,
@@ -50,15 +52,16 @@ pub struct WasmBackend {
 
 impl WasmBackend {
     /// A back end for code that runs with the state that `abi` describes, and uses all that the engine can.
-    pub fn new(abi: Abi) -> Self {
-        Self::with_features(abi, features::detect())
+    pub fn new(abi: Abi, passes: PassSet) -> Self {
+        Self::with_features(abi, features::detect(), passes)
     }
 
     /// A back end that uses only some features.
-    pub fn with_features(abi: Abi, features: Features) -> Self {
+    pub fn with_features(abi: Abi, features: Features, passes: PassSet) -> Self {
         Self {
             abi,
             features,
+            passes,
             waiting: VecDeque::new(),
             since_ms: 0.0,
             free: Vec::new(),
@@ -92,7 +95,11 @@ impl WasmBackend {
             let Some(mut job) = self.waiting.pop_front() else {
                 break;
             };
-            super::optimise(&mut job.region, &abi, job.tier);
+            let level = match job.tier {
+                Tier::Quick => Level::Quick,
+                Tier::Hot => Level::Hot,
+            };
+            optimise(&mut job.region, level, self.passes);
             match builder.add(job.number, &job.region) {
                 Ok(bytes) => numbers.push((job.number, bytes)),
                 Err(error) => into.push(Finished {

@@ -27,7 +27,3 @@ pub use features::Features;
 #[cfg(target_arch = "wasm32")]
 pub use host::WasmBackend;
 pub use module::{Builder, Module, emit_module};
-
-/// Runs the passes over a region, before it is emitted.
-#[cfg(target_arch = "wasm32")]
-fn optimise(_region: &mut crate::ir::Region, _abi: &crate::ir::Abi, _tier: crate::jit::Tier) {}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
+use tabvisor::engine::EngineConfig;
 use tabvisor::machine::{Clock, Image, MachineConfig};
 use tabvisor::net::NetBackend;
 use tabvisor::net::user::{UserConfig, UserNetwork};
@@ -47,12 +48,15 @@ pub fn machine(arguments: &RunArguments, inbox: &Inbox, start: Instant) -> Resul
         entropy: Box::new(|bytes| {
             getrandom::fill(bytes).expect("the host's random source does not fail once it has begun");
         }),
-        engine: match arguments.engine {
-            Engine::Interp => tabvisor::engine::Engine::Interp,
-            Engine::Jit => tabvisor::engine::Engine::Jit,
-            Engine::Auto => tabvisor::engine::Engine::Auto,
-        }
-        .into(),
+        engine: EngineConfig {
+            engine: match arguments.engine {
+                Engine::Interp => tabvisor::engine::Engine::Interp,
+                Engine::Jit => tabvisor::engine::Engine::Jit,
+                Engine::Auto => tabvisor::engine::Engine::Auto,
+            },
+            passes: arguments.passes,
+            ..EngineConfig::default()
+        },
         // A count of nanoseconds fits 64 bits for five centuries.
         clock: Clock::Host(Box::new(move || start.elapsed().as_nanos() as u64)),
         epoch_ns: epoch.as_nanos() as u64,
