@@ -24,7 +24,7 @@ pub struct Function {
 pub const STATE: u32 = 0;
 const LABEL: u32 = 1;
 
-/// The function for a region, which stores `number` when it leaves at a point.
+/// The function for a region, which stores `number` when it leaves.
 pub fn function(number: u32, region: &Region, abi: &Abi, features: Features) -> Function {
     let mut emitter = Emitter::new(number, region, abi, features);
     emitter.prologue();
@@ -296,6 +296,10 @@ impl<'a> Emitter<'a> {
             self.go_on();
             self.end();
         }
+        self.op()
+            .local_get(STATE)
+            .i32_const(number as i32)
+            .i32_store(at(abi.region));
         // Interpret and Stopped lie next to each other.
         self.op()
             .local_get(leave)
@@ -304,10 +308,6 @@ impl<'a> Emitter<'a> {
             .i32_const(2)
             .i32_lt_u();
         self.if_(BlockType::Empty);
-        self.op()
-            .local_get(STATE)
-            .i32_const(number as i32)
-            .i32_store(at(abi.region));
         self.op()
             .local_get(STATE)
             .local_get(point)
