@@ -81,6 +81,11 @@ test('links that ask for what cannot be', async (t) => {
   assert.match(await complaint(page), /memory=7; it must be a whole number from 16 to 1536/);
   await page.goto(`${server.url}?guest=windows`);
   assert.match(await complaint(page), /there are \u201cdebian\u201d and \u201cmonitor\u201d/);
+  await page.goto(`${server.url}?engine=interpreter`);
+  assert.match(
+    await complaint(page),
+    /the engine \u201cinterpreter\u201d; there are \u201cauto\u201d, \u201cjit\u201d/,
+  );
 });
 
 test('requests that cannot be done are refused, and the machine goes on', async (t) => {

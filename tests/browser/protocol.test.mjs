@@ -18,7 +18,7 @@ const protocol = await load('protocol.ts');
 const { Exit, Runner } = await load('machine/runner.ts');
 const { PanicWatch } = await load('machine/panic.ts');
 
-const config = { memoryMiB: 256, harts: 1, engine: 'interpreter', append: 'quiet', disks: [] };
+const config = { memoryMiB: 256, harts: 1, engine: 'jit', append: 'quiet', disks: [] };
 
 test('good requests pass as they are', () => {
   const good = [
@@ -66,6 +66,8 @@ test('hostile requests are refused in words', () => {
     { id: 1, kind: 'create', config: { ...config, memoryMiB: '256' } },
     { id: 1, kind: 'create', config: { ...config, harts: 0 } },
     { id: 1, kind: 'create', config: { ...config, engine: 'warp' } },
+    { id: 1, kind: 'create', config: { ...config, engine: ['jit'] } },
+    { id: 1, kind: 'create', config: { ...config, engine: undefined } },
     { id: 1, kind: 'create', config: { ...config, append: 'x'.repeat(5000) } },
     { id: 1, kind: 'create', config: { ...config, disks: new Array(99).fill({}) } },
     { id: 1, kind: 'create', config: { ...config, disks: [null] } },

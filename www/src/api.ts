@@ -26,7 +26,7 @@ import {
   type WireImage,
 } from './protocol';
 
-export { ProtocolError, HARTS, MAX_DISKS, MEMORY_MIB } from './protocol';
+export { ProtocolError, ENGINES, HARTS, isEngine, MAX_DISKS, MEMORY_MIB } from './protocol';
 export type { EngineName, ImageSource, MachineState, MachineStats, ShareEntry } from './protocol';
 
 /** Bytes of an image, a `Blob` or `File`, or the address to fetch it from. */
@@ -53,6 +53,7 @@ export interface MachineOptions {
   memoryMiB?: number;
   /** Guest processors, 1 to 8. Default: 1. */
   harts?: number;
+  /** How guest code is run: `interp`, `jit`, or `auto` for whichever is faster here. Default: `auto`. */
   engine?: EngineName;
   /** Tag under which the guest mounts the in-memory share over 9p. Default: `share`; `false` for none. */
   share?: string | false;
@@ -133,7 +134,7 @@ function toWire(options: MachineOptions): WireConfig {
   return parseConfig({
     memoryMiB: options.memoryMiB ?? 256,
     harts: options.harts ?? 1,
-    engine: options.engine ?? 'interpreter',
+    engine: options.engine ?? 'auto',
     append: options.append ?? '',
     kernel: image('kernel', options.kernel),
     initrd: image('initrd', options.initrd),

@@ -36,8 +36,14 @@ export interface WireDisk {
   readonly readOnly: boolean;
 }
 
-/** Which engine runs guest code. */
-export type EngineName = 'interpreter';
+/** How guest code is run: interpreted, compiled to wasm once it is hot, or whichever of these is faster here. */
+export const ENGINES = ['auto', 'jit', 'interp'] as const;
+export type EngineName = (typeof ENGINES)[number];
+
+/** Whether there is an engine of that name. */
+export function isEngine(value: unknown): value is EngineName {
+  return (ENGINES as readonly unknown[]).includes(value);
+}
 
 /** Everything the worker needs to build a machine. */
 export interface WireConfig {
@@ -193,8 +199,9 @@ export function parseConfig(value: unknown): WireConfig {
   const disks = from['disks'];
   if (!Array.isArray(disks) || disks.length > MAX_DISKS)
     throw new ProtocolError(`a machine has at most ${MAX_DISKS} disks`);
-  if (from['engine'] !== 'interpreter')
-    throw new ProtocolError(`there is no engine "${String(from['engine'])}"; use "interpreter"`);
+  const engine = from['engine'];
+  if (!isEngine(engine))
+    throw new ProtocolError(`there is no engine "${String(engine)}"; there are ${ENGINES.join(', ')}`);
   const kernel = optional(from['kernel'], (v) => image(v, 'the kernel'));
   const initrd = optional(from['initrd'], (v) => image(v, 'the initrd'));
   const bios = optional(from['bios'], (v) => image(v, 'the firmware'));
@@ -202,7 +209,7 @@ export function parseConfig(value: unknown): WireConfig {
   return {
     memoryMiB: whole(from['memoryMiB'], 'memory in MiB', MEMORY_MIB.min, MEMORY_MIB.max),
     harts: whole(from['harts'], 'the number of harts', HARTS.min, HARTS.max),
-    engine: 'interpreter',
+    engine,
     append: text(from['append'], 'the kernel command line', MAX_APPEND_LENGTH),
     disks: disks.map((disk: unknown, index) => {
       const entry = fields(disk, `disk ${index}`);

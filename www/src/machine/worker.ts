@@ -78,6 +78,7 @@ async function create(config: WireConfig): Promise<void> {
   if (machine) throw new ProtocolError('this worker has a machine already');
   wasm = await loadWasm();
   const builder = new MachineBuilder(config.memoryMiB, config.harts);
+  builder.engine(config.engine);
   builder.append(config.append);
   if (config.bios) builder.bios(config.bios.name, await imageBytes(config.bios));
   if (config.kernel) builder.kernel(config.kernel.name, await imageBytes(config.kernel));

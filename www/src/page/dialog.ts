@@ -1,6 +1,6 @@
 /** The form in which a machine is put together. */
 
-import { HARTS, MEMORY_MIB } from '../api';
+import { HARTS, MEMORY_MIB, isEngine, type EngineName } from '../api';
 import { byId, icon, make, size, within, words } from './dom';
 import { defaultAppend, toOptions, type Choice, type ServedGuest } from './guests';
 import type { GuestName } from './params';
@@ -83,6 +83,7 @@ export class MachineDialog {
   readonly #form = within(this.#dialog, 'form', HTMLFormElement);
   readonly #memory = byId('memory', HTMLInputElement);
   readonly #harts = byId('harts', HTMLInputElement);
+  readonly #engine = byId('engine', HTMLSelectElement);
   readonly #append = byId('append', HTMLInputElement);
   readonly #error = byId('machine-error', HTMLElement);
   readonly #own = byId('own-files', HTMLElement);
@@ -150,10 +151,16 @@ export class MachineDialog {
     within(this.#form, `input[value=${guest}]`, HTMLInputElement).checked = true;
   }
 
+  get #chosenEngine(): EngineName {
+    const { value } = this.#engine;
+    return isEngine(value) ? value : 'auto';
+  }
+
   #fill(choice: Choice): void {
     this.#guest = choice.guest;
     this.#memory.value = String(choice.memoryMiB);
     this.#harts.value = String(choice.harts);
+    this.#engine.value = choice.engine;
     this.#append.value = choice.append;
     this.#own.hidden = choice.guest !== 'custom';
     this.#fail(undefined);
@@ -179,6 +186,7 @@ export class MachineDialog {
       append: this.#append.value,
       memoryMiB: this.#memory.valueAsNumber,
       harts: this.#harts.valueAsNumber,
+      engine: this.#chosenEngine,
     };
     const { kernel, initrd, disk } = this.#slots;
     if (guest === 'custom' && kernel.file) choice.kernel = kernel.file;

@@ -1,6 +1,6 @@
 /** The guests the page knows, and what a person chose to run. */
 
-import type { ImageInput, MachineOptions } from '../api';
+import type { EngineName, ImageInput, MachineOptions } from '../api';
 import type { GuestName, PageParams } from './params';
 
 /** Where the page's server keeps the Debian guest, as `tabvisor guest fetch` laid it out. */
@@ -25,6 +25,7 @@ export interface Choice {
   append: string;
   memoryMiB: number;
   harts: number;
+  engine: EngineName;
 }
 
 /** The Debian guest, if the server has it. */
@@ -61,6 +62,7 @@ export function defaultChoice(params: PageParams, debian: ServedGuest | undefine
     append: params.append ?? defaultAppend(guest, debian),
     memoryMiB: params.memoryMiB ?? 256,
     harts: params.harts ?? 1,
+    engine: params.engine ?? 'auto',
     ...(params.kernel && { kernel: params.kernel }),
     ...(params.initrd && { initrd: params.initrd }),
   };
@@ -74,8 +76,8 @@ export function defaultAppend(guest: GuestName, debian: ServedGuest | undefined)
 
 /** The options that build what was chosen. */
 export function toOptions(choice: Choice, debian: ServedGuest | undefined): MachineOptions {
-  const { guest, append, memoryMiB, harts, disk } = choice;
-  const options: MachineOptions = { append, memoryMiB, harts };
+  const { guest, append, memoryMiB, harts, engine, disk } = choice;
+  const options: MachineOptions = { append, memoryMiB, harts, engine };
   const kernel = choice.kernel ?? (guest === 'debian' ? debian?.kernel : undefined);
   const initrd = choice.initrd ?? (guest === 'debian' ? debian?.initrd : undefined);
   if (guest === 'custom' && kernel === undefined)
@@ -96,7 +98,8 @@ export function describe(choice: Choice): string {
     custom: imageName(choice.kernel),
   }[choice.guest];
   const harts = choice.harts === 1 ? '1 hart' : `${choice.harts} harts`;
-  return `${name} · ${choice.memoryMiB} MiB · ${harts}`;
+  const engine = { auto: '', jit: ' · compiler', interp: ' · interpreter' }[choice.engine];
+  return `${name} · ${choice.memoryMiB} MiB · ${harts}${engine}`;
 }
 
 /** What to call an image in words. */

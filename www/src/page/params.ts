@@ -1,9 +1,9 @@
 /**
  * What a link to the page may ask for:
- * `?guest=debian|monitor&kernel=URL&initrd=URL&append=TEXT&memory=MIB&harts=N&autostart=0`.
+ * `?guest=debian|monitor&kernel=URL&initrd=URL&append=TEXT&memory=MIB&harts=N&engine=auto|jit|interp&autostart=0`.
  */
 
-import { HARTS, MEMORY_MIB } from '../api';
+import { ENGINES, HARTS, MEMORY_MIB, isEngine, type EngineName } from '../api';
 
 export type GuestName = 'debian' | 'monitor' | 'custom';
 
@@ -14,6 +14,7 @@ export interface PageParams {
   append?: string;
   memoryMiB?: number;
   harts?: number;
+  engine?: EngineName;
   autostart: boolean;
 }
 
@@ -39,6 +40,15 @@ export function readParams(query: string): PageParams {
   const harts = number(from, 'harts', HARTS);
   if (memory !== undefined) params.memoryMiB = memory;
   if (harts !== undefined) params.harts = harts;
+  const engine = from.get('engine');
+  if (engine !== null) {
+    if (!isEngine(engine)) {
+      throw new Error(
+        `This link asks for the engine \u201c${engine}\u201d; there are ${ENGINES.map((name) => `\u201c${name}\u201d`).join(', ')}.`,
+      );
+    }
+    params.engine = engine;
+  }
   return params;
 }
 
