@@ -17,7 +17,7 @@ const webTarget = 'wasm32-unknown-unknown';
 
 /** Runs the wasm-bindgen tests; `env` chooses where. */
 function wasmTests(log, env = {}) {
-  return run('cargo', ['test', '--locked', '--target', webTarget, '--test', 'wasm'], {
+  return run('cargo', ['test', '--locked', '--target', webTarget, '--test', 'wasm', '--test', 'wasm_code'], {
     log,
     env: {
       CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER: path.join(bindgen, 'wasm-bindgen-test-runner'),

@@ -521,7 +521,8 @@ impl<'a> Emitter<'a> {
         {
             return;
         }
-        if !needed && !(self.plan.places[index] == Place::None && inst.has_effect()) {
+        let unused = self.plan.places[index] == Place::None && inst.has_effect();
+        if !needed && !unused {
             return;
         }
         if matches!(inst, Inst::Float { .. }) {

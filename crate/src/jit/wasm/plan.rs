@@ -156,7 +156,7 @@ impl<'a> Planner<'a> {
                 _ => None,
             };
             inst.operands(|value| {
-                windows_as_numbers[value.0 as usize] |= via.is_none_or(|(window, _)| window != value)
+                windows_as_numbers[value.0 as usize] |= via.is_none_or(|(window, _)| window != value);
             });
         }
         for (index, inst) in self.block.insts.iter().enumerate() {

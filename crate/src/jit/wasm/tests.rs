@@ -8,9 +8,11 @@ use super::{Features, emit_module};
 use crate::ir::abi::Helper;
 use crate::ir::generate::{self, Case, STATE_BYTES, case_of_seed};
 use crate::ir::interpret::{self, Left};
+use crate::ir::passes::{Level, PassSet, optimise};
 use crate::ir::scene::Scene;
 use crate::ir::text::print;
-use crate::ir::{Abi, Leave, PointId};
+use crate::ir::{Abi, Leave, PointId, Region};
+use crate::jit::CompileError;
 
 /// Where things lie in the memory.
 const STATE: u32 = 4096;
@@ -104,7 +106,7 @@ fn run(case: &Case, features: Features) -> (Left, interpret::State, Scene) {
     bytes[TABLE as usize..][..fast.len()].copy_from_slice(&fast);
     bytes[GUEST as usize..][..world.scene.memory.len()].copy_from_slice(&world.scene.memory);
     // Targets that are nobody's.
-    bytes[TARGETS as usize..GUEST as usize].fill(0xff);
+    bytes[TARGETS as usize..GUEST as usize].fill(0xa5);
     let state = &mut bytes[STATE as usize..][..STATE_BYTES];
     Scene::write_state(&abi, &case.state, state);
     let mut put =
@@ -157,8 +159,20 @@ fn run(case: &Case, features: Features) -> (Left, interpret::State, Scene) {
 
 /// Runs a case in both ways.
 fn check(case: &Case, features: Features, name: &str) {
-    let mut expected = (case.state.clone(), Scene::default());
-    let left = interpret::run(&case.region, case.entry, &mut expected.0, &mut expected.1, 10_000).unwrap();
+    check_against(case, case, features, name);
+}
+
+/// Runs one case in the interpreter and another in emitted code.
+fn check_against(plain: &Case, case: &Case, features: Features, name: &str) {
+    let mut expected = (plain.state.clone(), Scene::default());
+    let left = interpret::run(
+        &plain.region,
+        plain.entry,
+        &mut expected.0,
+        &mut expected.1,
+        10_000,
+    )
+    .unwrap();
     let (got, state, scene) = run(case, features);
     let region = print(&case.region, &generate::abi(4));
     assert_eq!(got, left, "{name}\n{region}");
@@ -179,4 +193,76 @@ fn random_regions_do_what_the_interpreter_does() {
         };
         check(&case, features, &format!("seed {seed}"));
     }
+}
+
+#[test]
+fn optimised_regions_do_what_they_did() {
+    for seed in 10_000..12_000 {
+        let mut case = case_of_seed(seed, 20 + seed as usize % 200);
+        let expected = case.clone();
+        let level = if seed % 2 == 0 { Level::Quick } else { Level::Hot };
+        optimise(&mut case.region, level, PassSet::ALL);
+        let features = Features {
+            tail_calls: true,
+            relaxed_madd_is_fused: false,
+        };
+        check_against(&expected, &case, features, &format!("seed {seed}"));
+    }
+}
+
+/// A module that puts its functions into places which do not follow one another, some of which are taken already.
+#[test]
+fn functions_go_to_their_places_in_the_table() {
+    let abi = generate::abi(4);
+    let cases: Vec<Case> = (0..5).map(|seed| case_of_seed(seed, 30)).collect();
+    let regions: Vec<_> = cases
+        .iter()
+        .zip(0..)
+        .map(|(case, number)| (number, &case.region))
+        .collect();
+    let module = emit_module(&regions, &abi, Features::default(), &[3, 4, 9, 1, 2]).unwrap();
+    wasmparser::Validator::new().validate_all(&module.bytes).unwrap();
+    let mut segments = Vec::new();
+    for payload in wasmparser::Parser::new(0).parse_all(&module.bytes) {
+        let wasmparser::Payload::ElementSection(section) = payload.unwrap() else {
+            continue;
+        };
+        for element in section {
+            let element = element.unwrap();
+            let wasmparser::ElementItems::Functions(functions) = element.items else {
+                panic!()
+            };
+            let wasmparser::ElementKind::Active { offset_expr, .. } = element.kind else {
+                panic!()
+            };
+            let first = offset_expr.get_operators_reader().read().unwrap();
+            segments.push(format!("{first:?} {}", functions.count()));
+        }
+    }
+    assert_eq!(
+        segments,
+        [
+            "I32Const { value: 3 } 2",
+            "I32Const { value: 9 } 1",
+            "I32Const { value: 1 } 2"
+        ]
+    );
+    assert_eq!(module.sizes.len(), 5);
+}
+
+#[test]
+fn a_region_without_entry_is_refused() {
+    let error = emit_module(
+        &[(7, &Region::default())],
+        &generate::abi(4),
+        Features::default(),
+        &[1],
+    );
+    assert_eq!(
+        error.unwrap_err(),
+        CompileError::Refused {
+            number: 7,
+            text: "it has no entry".into()
+        }
+    );
 }
