@@ -175,9 +175,6 @@ impl CodeCache {
     /// The page of guest-physical address `physical`, with the instruction there decoded; `None` outside RAM.
     pub fn page(&mut self, ram: &mut Ram, physical: u64) -> Option<*const Page> {
         let base = physical & !(PAGE_SIZE - 1);
-        if self.instructions > MAX_INSTRUCTIONS {
-            self.clear();
-        }
         if ram.mark_code(base) {
             self.marks += 1;
         }
@@ -203,6 +200,11 @@ impl CodeCache {
             }
         }
         self.drops += 1;
+    }
+
+    /// Whether it holds so much that it is to be cleared, where nobody has a pointer into it.
+    pub fn is_full(&self) -> bool {
+        self.instructions > MAX_INSTRUCTIONS
     }
 
     /// Drops everything.

@@ -16,7 +16,7 @@ use tabvisor::machine::{Machine, MachineConfig, MachineError};
 pub enum Engine {
     /// The interpreter.
     Interp,
-    /// The compiler, with thresholds so low that nearly all code is compiled.
+    /// The compiler, with thresholds so low that most of what runs is compiled.
     Jit,
 }
 
@@ -51,10 +51,10 @@ impl Engine {
             Engine::Jit => EngineConfig {
                 engine: engine::Engine::Jit,
                 policy: Policy {
-                    quick_arrivals: 2,
+                    quick_arrivals: 500,
                     ..Policy::default()
                 },
-                synchronous: true,
+                synchronous: false,
                 passes: PassSet::ALL,
             },
         };

@@ -62,6 +62,9 @@ pub(super) fn synchronise<B: Bus>(core: &mut Core, code: &mut CodeCache, bus: &m
     if bus.ram().has_stale_code() {
         code.drop_stale(bus.ram_mut());
     }
+    if code.is_full() {
+        code.clear();
+    }
     let hart = &mut core.hart;
     match std::mem::replace(&mut hart.fetch_flush, FetchFlush::Nothing) {
         FetchFlush::Nothing => {}

@@ -21,7 +21,7 @@ pub use stats::JitStats;
 pub use translations::{Key, State, Translation, Translations};
 
 use super::code::{CodeCache, Page};
-use super::interpreter::{self, OFFSET};
+use super::interpreter::{self, Entry, OFFSET};
 use super::{Core, EngineConfig, Leave};
 use crate::engine::branch_target::Target;
 use crate::ir::passes::{PassSet, shape};
@@ -30,7 +30,7 @@ use crate::isa::riscv::hart::FetchFlush;
 use crate::jit::region::form;
 use crate::jit::{Backend, Finished, Job, Tier};
 use crate::mem::Bus;
-use source::{GuestCode, page_of};
+use source::GuestCode;
 
 /// Rounding modes below this are valid; compiled code relies on it (`frm`).
 const ROUNDING_MODES: u8 = 5;
@@ -132,7 +132,7 @@ impl Jit {
             },
         };
         // SAFETY: as above; forming decodes, but drops nothing.
-        unsafe { (*page).slot(pc).set_heat(retry) };
+        unsafe { (*page).slot(pc).set_heat(retry.max(1)) };
         None
     }
 
@@ -192,12 +192,11 @@ impl Jit {
 
     /// Calls compiled code.
     fn enter<B: Bus>(&mut self, core: &mut Core, bus: &mut B, target: Target) -> u32 {
-        let table = core.hart.tlb.table(core.hart.data_context());
         let privilege = core.hart.state.privilege;
-        let targets = core.targets.get_or_insert_default();
-        core.context.targets = targets.of(privilege).entries_ptr();
-        core.context.table = table;
-        core.context.helpers = helpers::table::<B>();
+        if let Some(targets) = &mut core.targets {
+            core.context.targets = targets.of(privilege).entries_ptr();
+        }
+        core.context.table = core.hart.tlb.table(core.hart.data_context());
         core.context.bus = std::ptr::from_mut(bus).cast();
         core.context.trapped = 0;
         let before = core.hart.state.retired;
@@ -206,6 +205,7 @@ impl Jit {
         // forget functions when they are. `state` is laid out as `abi` says, and nobody else has it or the bus meanwhile.
         let leave = unsafe { self.backend.call(target.function, state.cast(), target.entry) };
         self.stats.entered += 1;
+        self.stats.leaves[leave as usize & 3] += 1;
         self.stats.instructions += core.hart.state.retired - before;
         leave
     }
@@ -264,6 +264,8 @@ pub fn run<B: Bus>(
     // Other harts and devices may have stored since: a reservation does not outlive a turn.
     core.hart.state.reservation = None;
     core.heat_step = 1;
+    core.context.helpers = helpers::table::<B>();
+    core.targets.get_or_insert_default();
     jit.collect();
     // The instruction at `pc` is one that compiled code has left to the interpreter.
     let mut interpret = false;
@@ -282,34 +284,39 @@ pub fn run<B: Bus>(
         if core.hart.state.retired >= core.hart.run_until {
             return Leave::Budget;
         }
-        let target = if std::mem::take(&mut interpret) || core.hart.state.csr.frm >= ROUNDING_MODES {
-            None
-        } else {
-            let (pc, privilege) = (core.hart.state.pc, core.hart.state.privilege);
-            let targets = core.targets.get_or_insert_default();
-            targets.of(privilege).lookup(pc).or_else(|| {
-                let page = page_of(core, code, bus, pc)?;
-                // SAFETY: just found.
-                let cool = unsafe { (*page).slot(pc).arrive(1) };
-                if cool {
-                    None
-                } else {
-                    jit.arrive(core, code, bus, page)
-                }
-            })
+        let compiled = !std::mem::take(&mut interpret) && core.hart.state.csr.frm < ROUNDING_MODES;
+        let (pc, privilege) = (core.hart.state.pc, core.hart.state.privilege);
+        let known = match &mut core.targets {
+            Some(targets) if compiled => targets.of(privilege).lookup(pc),
+            _ => None,
         };
-        let Some(target) = target else {
-            let entry = match interpreter::locate(core, code, bus) {
-                Ok(entry) => entry,
-                Err(exception) => {
-                    core.hart.take_exception(exception);
-                    continue;
+        let target = match known {
+            Some(target) => target,
+            None => {
+                let entry = match interpreter::locate(core, code, bus) {
+                    Ok(entry) => entry,
+                    Err(exception) => {
+                        core.hart.take_exception(exception);
+                        continue;
+                    }
+                };
+                match entry {
+                    // SAFETY: the page was just found.
+                    Entry::Page(page) if compiled && !unsafe { (*page).slot(pc).arrive(1) } => {
+                        match jit.arrive(core, code, bus, page) {
+                            Some(target) => target,
+                            // The address has new heat. Forming a region may have decoded code, so all starts anew.
+                            None => continue,
+                        }
+                    }
+                    entry => {
+                        if let Some(leave) = interpreter::run_pages(core, bus, entry) {
+                            return leave;
+                        }
+                        continue;
+                    }
                 }
-            };
-            if let Some(leave) = interpreter::run_pages(core, bus, entry) {
-                return leave;
             }
-            continue;
         };
         match jit.enter(core, bus, target) {
             leave if leave == ir::Leave::Next as u32 => {}
@@ -333,12 +340,16 @@ pub fn run<B: Bus>(
 fn synchronise<B: Bus>(core: &mut Core, code: &mut CodeCache, jit: &mut Jit, bus: &mut B) {
     let flush = core.hart.fetch_flush;
     interpreter::synchronise(core, code, bus);
-    if let Some(written) = &mut code.written {
+    if let Some(written) = &mut code.written
+        && !written.is_empty()
+    {
         for page in written.drain(..) {
             jit.translations.drop_page(page, &mut *jit.backend);
         }
     }
-    let targets = core.targets.get_or_insert_default();
+    let Some(targets) = &mut core.targets else {
+        return;
+    };
     let stale = match flush {
         FetchFlush::Nothing => false,
         FetchFlush::Page(page) => jit.translations.covers(page),

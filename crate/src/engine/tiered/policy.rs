@@ -22,9 +22,9 @@ impl Default for Policy {
     fn default() -> Self {
         if cfg!(target_arch = "wasm32") {
             Policy {
-                quick_arrivals: 1000,
-                retry_arrivals: 200,
-                hot_ticks: 50,
+                quick_arrivals: 10_000,
+                retry_arrivals: 1_000,
+                hot_ticks: 100,
                 most_pending: 200,
             }
         } else {

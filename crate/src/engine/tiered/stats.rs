@@ -11,6 +11,9 @@ pub struct JitStats {
     pub instructions: u64,
     /// Times that the run loop entered compiled code.
     pub entered: u64,
+    /// Times that compiled code was left because nothing compiled was known to go on in, for an instruction to be
+    /// interpreted, because an instruction trapped, and because the turn was over.
+    pub leaves: [u64; 4],
     /// Regions formed for the quick tier, and guest instructions in them.
     pub quick_regions: u64,
     /// Guest instructions in these.
