@@ -223,7 +223,10 @@ pub(super) fn discover(
                 callee: entry,
                 depth: 0,
             }],
-            owners: PlaceMap::default(),
+            owners: PlaceMap::with_capacity_and_hasher(
+                limits.instructions.min(256),
+                BuildHasherDefault::new(),
+            ),
             pages: Vec::new(),
         },
         candidates: BinaryHeap::new(),
@@ -343,7 +346,11 @@ impl<S: Source, P: Profile> Walk<'_, S, P> {
         if matches!(insn.op, Op::Continue) || insn.len == 0 {
             return None;
         }
-        let last = pc.wrapping_add(u64::from(insn.len) - 1);
+        // What is not decoded across the page's end needs the next page only where it is interpreted.
+        let last = match insn.op {
+            Op::Straddle => pc,
+            _ => pc.wrapping_add(u64::from(insn.len) - 1),
+        };
         for page in [pc & !0xfff, last & !0xfff] {
             if !self.found.pages.contains(&page) {
                 if self.found.pages.len() >= self.limits.pages.max(1) {

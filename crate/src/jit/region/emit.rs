@@ -3,9 +3,8 @@
 
 use super::discover::{ContextId, Discovered, Limits, Place, PlaceMap, Profile, Source, discover};
 use super::lift::{Builder, FloatState, Flow, Guard, V};
-use super::slots;
 use crate::ir::{Block, BlockId, Compare, Inst, Region, SlotSet, Terminator, Value};
-use crate::isa::riscv::insn::{Insn, Reg};
+use crate::isa::riscv::insn::Insn;
 use crate::isa::riscv::ops::Ops;
 
 /// A region with what the run loop must know of it.
@@ -264,7 +263,7 @@ impl Emit {
             }
             region.blocks.push(block);
         }
-        region.locals = locals(&region, &order);
+        region.locals = locals(&region);
         Formed {
             region,
             entries,
@@ -320,8 +319,6 @@ struct Order {
     positions: Vec<u32>,
     /// Whether a block, by position, is gone back to.
     loops_to: Vec<bool>,
-    /// Whether a block, by position, is probably in a loop.
-    in_loop: Vec<bool>,
 }
 
 impl Order {
@@ -356,7 +353,7 @@ impl Order {
                         state[to.0 as usize] = OPEN;
                         way.push((to, successors(to)));
                     }
-                    OPEN => back.push((id, to)),
+                    OPEN => back.push(to),
                     _ => {}
                 },
                 None => {
@@ -370,16 +367,14 @@ impl Order {
         let mut order = Order {
             positions: vec![0; blocks.len()],
             loops_to: vec![false; ids.len()],
-            in_loop: vec![false; ids.len()],
             ids,
         };
         for (position, id) in order.ids.iter().enumerate() {
             order.positions[id.0 as usize] = position as u32;
         }
-        for (from, to) in back {
-            let (from, to) = (order.position(from).0 as usize, order.position(to).0 as usize);
+        for to in back {
+            let to = order.position(to).0 as usize;
             order.loops_to[to] = true;
-            order.in_loop[to..=from].fill(true);
         }
         order
     }
@@ -389,24 +384,12 @@ impl Order {
     }
 }
 
-/// The slots worth a local: those used in loops, and those used more often than a local costs at entry and exit.
-fn locals(region: &Region, order: &Order) -> SlotSet {
-    const WORTH: u32 = 3;
-    let mut uses = [0u32; slots::COUNT];
-    for (block, &in_loop) in region.blocks.iter().zip(&order.in_loop) {
-        for inst in &block.insts {
-            if let Inst::Get(slot) | Inst::Set(slot, _) = inst {
-                uses[usize::from(slot.0)] += if in_loop { WORTH } else { 1 };
-            }
-        }
-    }
+/// The slots that are used. A pass chooses among them.
+fn locals(region: &Region) -> SlotSet {
     let mut set = SlotSet::default();
-    for number in (1..32)
-        .map(|x| slots::integer(Reg::new(x)))
-        .chain((32..slots::COUNT as u8).map(crate::ir::Slot))
-    {
-        if uses[usize::from(number.0)] >= WORTH {
-            set.insert(number);
+    for inst in region.blocks.iter().flat_map(|block| &block.insts) {
+        if let Inst::Get(slot) | Inst::Set(slot, _) = inst {
+            set.insert(*slot);
         }
     }
     set

@@ -106,7 +106,7 @@ impl Default for Builder {
 impl Builder {
     /// Starts a block, of about `instructions` of the guest.
     pub fn start(&mut self, instructions: usize) {
-        self.insts = Vec::with_capacity(instructions * 4);
+        self.insts = Vec::with_capacity(instructions * 5 + 2);
         self.registers = [None; slots::COUNT];
         self.constants.clear();
         self.last_bits = None;

@@ -1,17 +1,20 @@
 //! Random programs run by the interpreter, and by regions as far as those go.
 
+use std::collections::HashSet;
+
 use super::programs::{CODE, DATA, HANDLER, SIZE, WFI, program, straight};
 use super::{Random, check};
 use crate::engine::code::CodeCache;
 use crate::engine::{Core, Leave, interpreter};
 use crate::ir::abi::Helper;
 use crate::ir::interpret::{self, State, World};
+use crate::ir::passes::{Level, PassSet, optimise, shape};
 use crate::isa::riscv::csr::mstatus;
 use crate::isa::riscv::decode::decode;
 use crate::isa::riscv::float::Flags;
 use crate::isa::riscv::float::perform::{FloatCode, perform};
 use crate::isa::riscv::hart::{Hart, HartState};
-use crate::isa::riscv::insn::{Insn, Reg};
+use crate::isa::riscv::insn::{Insn, Op, Reg};
 use crate::jit::region::{Formed, Limits, NoProfile, Source, form, slots};
 use crate::mem::{Bus, BusFault, PAGE_SIZE, Ram};
 
@@ -116,14 +119,22 @@ impl Machine {
     }
 
     /// Runs regions as long as one can be entered. Returns how many were.
-    fn run_regions(&mut self, limits: &Limits) -> usize {
+    fn run_regions(&mut self, limits: &Limits, level: Option<Level>) -> usize {
         for entered in 0..10_000 {
             let pc = self.hart.pc;
-            let Some(Formed { region, entries, .. }) = form(pc, self, limits, &NoProfile) else {
+            let Some(Formed {
+                mut region, entries, ..
+            }) = form(pc, self, limits, &NoProfile)
+            else {
                 return entered;
             };
             check(&region);
             assert_eq!(entries[0], pc);
+            if let Some(level) = level {
+                shape(&mut region, PassSet::ALL);
+                optimise(&mut region, level, PassSet::ALL);
+                check(&region);
+            }
             let mut state = self.state();
             let left = interpret::run(&region, 0, &mut state, self, 1_000_000).unwrap();
             self.absorb(&state, left.pc);
@@ -219,9 +230,10 @@ fn machine(random: &mut Random, code: &[u32]) -> Machine {
 }
 
 fn compare(seed: u64, code: &[u32], limits: &Limits) -> usize {
+    let level = [None, Some(Level::Quick), Some(Level::Hot)][seed as usize % 3];
     let by_interpreter = machine(&mut Random(seed), code).finish();
     let mut by_regions = machine(&mut Random(seed), code);
-    let entered = by_regions.run_regions(limits);
+    let entered = by_regions.run_regions(limits, level);
     let by_regions = by_regions.finish();
     let listing = || {
         let lines = code.iter().enumerate();
@@ -271,11 +283,17 @@ fn compare(seed: u64, code: &[u32], limits: &Limits) -> usize {
 #[test]
 fn straight_code_does_what_the_interpreter_does() {
     let mut random = Random(1);
+    let mut ops = HashSet::new();
     for seed in 0..6000 {
         let mut code: Vec<u32> = (0..1 + random.below(12)).map(|_| straight(&mut random)).collect();
+        ops.extend(code.iter().map(|&word| decode(word).op));
         code.push(WFI);
         compare(seed, &code, &Limits::HOT);
     }
+    // All there are, up to the last of Zbs, less those that are not straight code.
+    let jumps = Op::Bgeu as usize - Op::Jal as usize + 1;
+    let system = Op::SfenceInvalIr as usize - Op::Ecall as usize + 1;
+    assert_eq!(ops.len(), Op::Bseti as usize + 1 - jumps - system, "{ops:?}");
 }
 
 #[test]

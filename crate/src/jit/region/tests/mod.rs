@@ -1,6 +1,7 @@
 //! Regions held against the interpreter, and the shapes that regions take.
 
 mod differential;
+mod golden;
 mod programs;
 mod shapes;
 

@@ -65,10 +65,27 @@ pub fn straight(random: &mut Random) -> u32 {
         0x53, 0x2f, 0x37, 0x17, 0x0f,
     ];
     const FUNCT7: [u32; 14] = [0, 0, 0x20, 1, 4, 5, 7, 0x10, 0x14, 0x24, 0x30, 0x34, 0x35, 0x7f];
+    const FLOATS: [u32; 13] = [0, 4, 8, 12, 0x2c, 0x10, 0x14, 0x50, 0x60, 0x68, 0x70, 0x78, 0x20];
     const COUNTS: [u32; 6] = [0, 1, 2, 4, 5, 7];
+    // `lr.w`, `lr.d`, `zext.h`, `rev8` classes, and the moves between the files: few encodings are theirs.
+    const RARE: [u32; 10] = [
+        0x1000_202f,
+        0x1000_302f,
+        0x0800_403b,
+        0x6b80_5013,
+        0xf000_0053,
+        0xf200_0053,
+        0xe000_0053,
+        0xe200_0053,
+        0xe000_1053,
+        0xe200_1053,
+    ];
     loop {
         let opcode = random.pick(&OPCODES);
         let mut bits = random.next() as u32 & !0x7f | opcode;
+        if opcode == 0x53 {
+            bits = bits & 0x01ff_ffff | (random.pick(&FLOATS) + random.below(2) as u32) << 25;
+        }
         match opcode {
             0x33 | 0x3b => bits = bits & 0x01ff_ffff | random.pick(&FUNCT7) << 25,
             0x13 | 0x1b if bits >> 12 & 3 == 1 => {
@@ -85,6 +102,10 @@ pub fn straight(random: &mut Random) -> u32 {
         if opcode == 0x53 && matches!(bits >> 27, 0..=3 | 8 | 11 | 24 | 26) {
             bits = with_rounding(random, bits);
         }
+        if random.below(20) == 0 {
+            bits = random.pick(&RARE) | (random.below(32) as u32) << 7 | (random.below(32) as u32) << 15;
+        }
+        let opcode = bits & 0x7f;
         let loads = matches!(opcode, 0x03 | 0x07 | 0x23 | 0x27 | 0x2f);
         if loads && random.below(300) != 0 {
             bits = bits & !(31 << 15) | (8 + random.below(4) as u32) << 15;
