@@ -90,6 +90,9 @@ test('messages from the worker are looked at before use', () => {
     { kind: 'refusal', id: 1 },
     { kind: 'output', bytes: 'x' },
     { kind: 'state', state: {} },
+    { kind: 'stats', stats: { instructions: '1' } },
+    { kind: 'stats', stats: { instructions: 1, jit: 5 } },
+    { kind: 'stats', stats: { instructions: 1, jit: { modules: {} } } },
   ];
   for (const message of bad)
     assert.throws(() => protocol.parseWorkerMessage(message), { name: 'ProtocolError' });

@@ -27,7 +27,7 @@ import {
 } from './protocol';
 
 export { ProtocolError, ENGINES, HARTS, isEngine, MAX_DISKS, MEMORY_MIB } from './protocol';
-export type { EngineName, ImageSource, MachineState, MachineStats, ShareEntry } from './protocol';
+export type { EngineName, ImageSource, JitStats, MachineState, MachineStats, ShareEntry } from './protocol';
 
 /** Bytes of an image, a `Blob` or `File`, or the address to fetch it from. */
 export type ImageInput = ImageSource | Uint8Array | ArrayBuffer | Blob | URL | string;

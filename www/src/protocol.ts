@@ -69,6 +69,27 @@ export interface ShareEntry {
   readonly size: number;
 }
 
+/** What the compiler has done since power-on. */
+export interface JitStats {
+  /** Instructions retired by compiled code. */
+  readonly instructions: number;
+  /** Regions of guest code formed for the quick tier. */
+  readonly quickRegions: number;
+  /** Regions compiled anew with every optimisation. */
+  readonly hotRegions: number;
+  /** Regions held now. */
+  readonly regions: number;
+  /** WebAssembly modules made. */
+  readonly modules: number;
+  /** Bytes of code held now. */
+  readonly codeBytes: number;
+  /** Look-ups by the run loop of the targets of jumps that found compiled code; those of compiled code are not counted. */
+  readonly targetHits: number;
+  readonly targetMisses: number;
+  /** The longest that the guest has stood still while code was compiled, in milliseconds. */
+  readonly longestStallMs: number;
+}
+
 /** Counters since power-on. */
 export interface MachineStats {
   readonly instructions: number;
@@ -86,6 +107,8 @@ export interface MachineStats {
   readonly hostBytes: number;
   /** Milliseconds of host time the worker has spent running guest code. */
   readonly busyMs: number;
+  /** Absent under the interpreter. */
+  readonly jit?: JitStats;
 }
 
 /** What the machine is doing. */
@@ -271,6 +294,13 @@ export function parseRequest(value: unknown): Request {
   }
 }
 
+function figures(value: unknown): void {
+  const { jit, ...own } = fields(value, 'the figures');
+  const compiler = jit === undefined ? {} : fields(jit, 'the compiler\u2019s figures');
+  if (![...Object.values(own), ...Object.values(compiler)].every((v) => typeof v === 'number'))
+    throw new ProtocolError('figures must be numbers');
+}
+
 const STATES: readonly string[] = ['ready', 'running', 'paused', 'off', 'failed'];
 
 /** A message from the worker. Its payloads are made by our own code; the shape is still checked before use. */
@@ -290,9 +320,7 @@ export function parseWorkerMessage(value: unknown): WorkerMessage {
         throw new ProtocolError('an unknown state');
       break;
     case 'stats':
-      if (!Object.values(fields(from['stats'], 'the figures')).every((v) => typeof v === 'number')) {
-        throw new ProtocolError('figures must be numbers');
-      }
+      figures(from['stats']);
       break;
     case 'progress':
       text(from['name'], 'the name');

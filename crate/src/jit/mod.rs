@@ -87,4 +87,9 @@ pub trait Backend: fmt::Debug + Send {
     fn code_bytes(&self) -> usize;
     /// WebAssembly modules made so far; natively 0.
     fn modules(&self) -> usize;
+    /// The longest that a call of `finished` has taken, in microseconds: the guest stands still meanwhile. 0 where code is
+    /// compiled beside the guest.
+    fn longest_stall_us(&self) -> u64 {
+        0
+    }
 }

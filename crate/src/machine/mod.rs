@@ -420,7 +420,7 @@ impl Machine {
             ram_bytes: self.board.ram.size(),
             code_pages: code_pages as u64,
             code_instructions: code_instructions as u64,
-            jit: self.jit.as_ref().map(|jit| jit.stats()),
+            jit: self.jit.as_ref().map(|jit| jit.stats(&self.cores)),
         }
     }
 }

@@ -48,6 +48,36 @@ pub struct Counters {
     pub ram_bytes: f64,
 }
 
+/// The compiler's figures since power-on, as JavaScript's numbers.
+#[wasm_bindgen]
+#[derive(Debug, Clone, Copy)]
+pub struct JitCounters {
+    /// Instructions retired by compiled code.
+    pub instructions: f64,
+    /// Regions formed for the quick tier.
+    #[wasm_bindgen(js_name = quickRegions)]
+    pub quick_regions: f64,
+    /// Regions formed for the hot tier.
+    #[wasm_bindgen(js_name = hotRegions)]
+    pub hot_regions: f64,
+    /// Regions held now.
+    pub regions: f64,
+    /// WebAssembly modules made.
+    pub modules: f64,
+    /// Bytes of code held now.
+    #[wasm_bindgen(js_name = codeBytes)]
+    pub code_bytes: f64,
+    /// Look-ups of the targets of jumps that found compiled code.
+    #[wasm_bindgen(js_name = targetHits)]
+    pub target_hits: f64,
+    /// Look-ups that found none.
+    #[wasm_bindgen(js_name = targetMisses)]
+    pub target_misses: f64,
+    /// The longest that the guest has stood still while code was compiled, in milliseconds.
+    #[wasm_bindgen(js_name = longestStallMs)]
+    pub longest_stall_ms: f64,
+}
+
 /// One entry of the share.
 #[wasm_bindgen(getter_with_clone)]
 #[derive(Debug, Clone)]
@@ -176,6 +206,23 @@ impl WebMachine {
             tlb_misses: stats.tlb_misses as f64,
             ram_bytes: stats.ram_bytes as f64,
         }
+    }
+
+    /// The compiler's counters since power-on; none under the interpreter.
+    #[wasm_bindgen(js_name = jitStats)]
+    pub fn jit_stats(&self) -> Option<JitCounters> {
+        let stats = self.machine.stats().jit?;
+        Some(JitCounters {
+            instructions: stats.instructions as f64,
+            quick_regions: stats.quick_regions as f64,
+            hot_regions: stats.hot_regions as f64,
+            regions: stats.regions as f64,
+            modules: stats.modules as f64,
+            code_bytes: stats.code_bytes as f64,
+            target_hits: stats.target_hits as f64,
+            target_misses: stats.target_misses as f64,
+            longest_stall_ms: stats.longest_stall_us as f64 / 1e3,
+        })
     }
 
     /// The share's entries in the order of their paths, up to a bound.

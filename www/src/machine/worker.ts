@@ -6,6 +6,7 @@ import {
   parseRequest,
   requestId,
   type Answer,
+  type JitStats,
   type MachineState,
   type MachineStats,
   type Request,
@@ -106,9 +107,28 @@ function stats(): MachineStats {
     ramBytes: counters.ramBytes,
     hostBytes: wasm?.memory.buffer.byteLength ?? 0,
     busyMs: runner.busyMs,
+    ...jitStats(machine),
   };
   counters.free();
   return figures;
+}
+
+function jitStats(machine: WebMachine): { jit?: JitStats } {
+  const counters = machine.jitStats();
+  if (!counters) return {};
+  const jit: JitStats = {
+    instructions: counters.instructions,
+    quickRegions: counters.quickRegions,
+    hotRegions: counters.hotRegions,
+    regions: counters.regions,
+    modules: counters.modules,
+    codeBytes: counters.codeBytes,
+    targetHits: counters.targetHits,
+    targetMisses: counters.targetMisses,
+    longestStallMs: counters.longestStallMs,
+  };
+  counters.free();
+  return { jit };
 }
 
 function sendStats(): void {

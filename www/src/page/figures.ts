@@ -2,7 +2,7 @@
 
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
-import type { MachineStats } from '../api';
+import type { JitStats, MachineStats } from '../api';
 import { byId, make, size } from './dom';
 import { colour, onThemeChange } from './theme';
 
@@ -22,9 +22,16 @@ export class FiguresView {
   readonly #idle = byId('figure-idle', HTMLElement);
   readonly #tlb = byId('figure-tlb', HTMLElement);
   readonly #ram = byId('figure-ram', HTMLElement);
+  readonly #jit = document.querySelectorAll<HTMLElement>('.figures .jit, .legend .compiled');
+  readonly #compiled = byId('figure-compiled', HTMLElement);
+  readonly #jumps = byId('figure-jumps', HTMLElement);
+  readonly #regions = byId('figure-regions', HTMLElement);
+  readonly #modules = byId('figure-modules', HTMLElement);
   #last: Sample | undefined;
   #speeds: number[] = [];
   #idles: number[] = [];
+  /** Per cent of the instructions that compiled code ran; null where there is no compiler. */
+  #shares: (number | null)[] = [];
   #chart: uPlot | undefined;
 
   constructor() {
@@ -40,7 +47,10 @@ export class FiguresView {
     this.#last = undefined;
     this.#speeds = [];
     this.#idles = [];
-    for (const figure of [this.#mips, this.#idle, this.#tlb, this.#ram]) figure.textContent = '–';
+    this.#shares = [];
+    this.#showJit(undefined);
+    const figures = [this.#mips, this.#idle, this.#tlb, this.#ram, this.#compiled, this.#jumps];
+    for (const figure of figures) figure.textContent = '–';
     this.#plot();
   }
 
@@ -49,6 +59,7 @@ export class FiguresView {
     const now = { at: performance.now(), stats };
     const before = this.#last;
     show(this.#ram, size(stats.hostBytes), `RAM ${size(stats.ramBytes)}`);
+    this.#showJit(stats.jit);
     // A reset starts the counters again.
     if (!before || stats.instructions < before.stats.instructions) {
       this.#last = now;
@@ -66,9 +77,31 @@ export class FiguresView {
     show(this.#mips, speed < 10 ? speed.toFixed(1) : String(Math.round(speed)), 'MIPS');
     show(this.#idle, String(Math.round(idle)), '%');
     if (accesses > 0) show(this.#tlb, Math.max(0, 100 - (100 * misses) / accesses).toFixed(2), '%');
+    this.#shares = [...this.#shares, this.#addJit(before.stats, stats)].slice(-POINTS);
     this.#speeds = [...this.#speeds, speed].slice(-POINTS);
     this.#idles = [...this.#idles, idle].slice(-POINTS);
     if (document.visibilityState === 'visible') this.#plot();
+  }
+
+  /** What the compiler holds now. */
+  #showJit(jit: JitStats | undefined): void {
+    for (const part of this.#jit) part.hidden = !jit;
+    if (!jit) return;
+    show(this.#regions, String(jit.regions), `${jit.hotRegions} hot`);
+    show(this.#modules, String(jit.modules), size(jit.codeBytes));
+  }
+
+  /** What compiled code did between the two; its share of the instructions in per cent. */
+  #addJit({ jit: before, instructions }: MachineStats, { jit: now, ...after }: MachineStats): number | null {
+    if (!before || !now) return null;
+    const all = after.instructions - instructions;
+    const hits = now.targetHits - before.targetHits;
+    const looked = hits + now.targetMisses - before.targetMisses;
+    if (looked > 0) show(this.#jumps, ((100 * hits) / looked).toFixed(1), '%');
+    if (all <= 0) return this.#shares.at(-1) ?? null;
+    const share = Math.min(100, (100 * (now.instructions - before.instructions)) / all);
+    show(this.#compiled, share.toFixed(share < 99.5 ? 0 : 1), '%');
+    return share;
   }
 
   #data(): uPlot.AlignedData {
@@ -77,6 +110,7 @@ export class FiguresView {
       Array.from({ length: POINTS }, (_, i) => i - POINTS + 1),
       [...pad, ...this.#speeds],
       [...pad, ...this.#idles],
+      [...pad, ...this.#shares],
     ];
   }
 
@@ -124,6 +158,7 @@ export class FiguresView {
           {},
           { stroke: colour('--accent'), fill: colour('--accent-soft'), width: 1.5, points: { show: false } },
           { scale: 'idle', stroke: colour('--idle'), width: 1, dash: [3, 3], points: { show: false } },
+          { scale: 'idle', stroke: colour('--compiled'), width: 1, points: { show: false } },
         ],
       },
       this.#data(),

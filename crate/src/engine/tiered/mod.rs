@@ -67,14 +67,20 @@ impl Jit {
         self.translations.clear(&mut *self.backend);
     }
 
-    /// Figures since it was made.
-    pub fn stats(&self) -> JitStats {
+    /// Figures since it was made; those of jumps are of `cores`.
+    pub fn stats(&self, cores: &[Core]) -> JitStats {
         let mut stats = self.stats;
         stats.dropped = self.translations.dropped;
         stats.code_bytes = self.backend.code_bytes() as u64;
         stats.modules = self.backend.modules() as u64;
+        stats.longest_stall_us = self.backend.longest_stall_us();
         stats.pending = self.backend.pending() as u64;
         stats.regions = self.translations.len() as u64;
+        for targets in cores.iter().filter_map(|core| core.targets.as_deref()) {
+            let (hits, misses) = targets.lookups();
+            stats.target_hits += hits;
+            stats.target_misses += misses;
+        }
         stats
     }
 
@@ -161,14 +167,6 @@ impl Jit {
         };
         // Points change their numbers here, and nowhere later.
         shape(&mut formed.region, self.passes);
-        log::debug!(
-            target: "jit",
-            "{tier:?} region at {:#x} in {:?}: {} instructions in {} blocks",
-            key.pc,
-            core.hart.state.privilege,
-            formed.region.guest_instructions(),
-            formed.region.blocks.len()
-        );
         self.stats.formed(tier, formed.region.guest_instructions());
         let number = self.translations.add(Translation {
             key,
@@ -178,6 +176,18 @@ impl Jit {
             state: State::Pending,
             ticks: 0,
         });
+        let (why, count) = match tier {
+            Tier::Quick => ("arrivals there", u32::from(self.policy.quick_arrivals)),
+            Tier::Hot => ("turns ended in it", self.policy.hot_ticks),
+        };
+        log::debug!(
+            target: "jit",
+            "region {number}, {tier:?}, at {:#x} in {:?}: {} instructions in {} blocks, after {count} {why}",
+            key.pc,
+            core.hart.state.privilege,
+            formed.region.guest_instructions(),
+            formed.region.blocks.len(),
+        );
         let job = Job {
             number,
             region: formed.region,

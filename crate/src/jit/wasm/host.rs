@@ -48,6 +48,8 @@ pub struct WasmBackend {
     free: Vec<u32>,
     code_bytes: usize,
     modules: usize,
+    /// The longest that making a module has taken, with all that belongs to it.
+    longest_ms: f64,
 }
 
 impl WasmBackend {
@@ -67,6 +69,7 @@ impl WasmBackend {
             free: Vec::new(),
             code_bytes: 0,
             modules: 0,
+            longest_ms: 0.0,
         }
     }
 
@@ -179,7 +182,9 @@ impl Backend for WasmBackend {
 
     fn finished(&mut self, into: &mut Vec<Finished>) {
         if self.is_due() {
+            let start = now_ms();
             self.make(into);
+            self.longest_ms = self.longest_ms.max(now_ms() - start);
         }
     }
 
@@ -209,6 +214,10 @@ impl Backend for WasmBackend {
 
     fn modules(&self) -> usize {
         self.modules
+    }
+
+    fn longest_stall_us(&self) -> u64 {
+        (self.longest_ms * 1000.0) as u64
     }
 }
 
