@@ -10,6 +10,7 @@ mod config;
 pub mod device_tree;
 mod firmware;
 pub mod image;
+pub mod lockstep;
 pub mod map;
 pub mod sbi;
 mod stats;
@@ -117,6 +118,8 @@ pub struct Machine {
     idle_ns: u64,
     /// Rounds in a row in which nothing but traps happened.
     lost_rounds: u32,
+    /// What it is in a lockstep, if it is in one.
+    part: Option<lockstep::Part>,
 }
 
 /// The source of randomness, which has nothing to show.
@@ -187,6 +190,7 @@ impl Machine {
             idle_since: None,
             idle_ns: 0,
             lost_rounds: 0,
+            part: None,
         };
         machine.power_on(harts)?;
         Ok(machine)
@@ -287,10 +291,19 @@ impl Machine {
                 return Turn::Ran;
             }
             let (code, board, instructions) = (&mut self.code, &mut self.board, end - before);
-            let leave = match &mut self.jit {
-                Some(jit) => tiered::run(core, code, jit, board, instructions),
-                None => interpreter::run(core, code, board, instructions),
+            let leave = match (&mut self.jit, &mut self.part) {
+                (_, Some(lockstep::Part::Reference(follower))) => {
+                    match follower.follow(hart, core, code, board) {
+                        Some(leave) => leave,
+                        None => return Turn::Exit(Exit::Budget),
+                    }
+                }
+                (Some(jit), _) => tiered::run(core, code, jit, board, instructions),
+                (None, _) => interpreter::run(core, code, board, instructions),
             };
+            if let Some(lockstep::Part::Tested(records)) = &mut self.part {
+                records.push_back(lockstep::Record::new(hart, core, leave));
+            }
             let progress = core.hart.state.retired != before;
             ran |= progress || leave != Leave::Waiting;
             // Whatever the hart did next: a guest that powers off often waits for an interrupt right behind.

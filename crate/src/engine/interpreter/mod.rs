@@ -57,6 +57,35 @@ pub fn run<B: Bus>(core: &mut Core, code: &mut CodeCache, bus: &mut B, instructi
     Leave::Budget
 }
 
+/// Executes one instruction, or takes one trap: what [`run`] does, stopped as early as can be. The hart may be found waiting.
+pub fn step<B: Bus>(core: &mut Core, code: &mut CodeCache, bus: &mut B) -> Option<Leave> {
+    synchronise(core, code, bus);
+    if let Some(number) = core.hart.pending_interrupt() {
+        core.hart.take_interrupt(number);
+        return None;
+    }
+    if core.hart.state.waiting {
+        if !core.hart.interrupt_wakes() {
+            return Some(Leave::Waiting);
+        }
+        core.hart.state.waiting = false;
+    }
+    core.hart.run_until = core.hart.state.retired.saturating_add(1);
+    let entry = match locate(core, code, bus) {
+        Ok(Entry::Page(page)) => {
+            // SAFETY: just found, with the instruction at `pc` decoded.
+            let insn = unsafe { *(*page).insn((*page).index(core.hart.state.pc)) };
+            apart(code, insn)
+        }
+        Ok(single) => single,
+        Err(exception) => {
+            core.hart.take_exception(exception);
+            return None;
+        }
+    };
+    run_pages(core, bus, entry)
+}
+
 /// Brings what the core remembers of code up to date.
 pub(super) fn synchronise<B: Bus>(core: &mut Core, code: &mut CodeCache, bus: &mut B) {
     if bus.ram().has_stale_code() {
@@ -115,17 +144,16 @@ pub(super) fn locate<B: Bus>(core: &mut Core, code: &mut CodeCache, bus: &mut B)
         offset: (pc & OFFSET) as u16,
         ..decode(bits)
     };
-    let past = (pc & OFFSET) as i32 + i32::from(insn.len);
-    Ok(Entry::Single(
-        code.empty_page(),
-        [
-            insn,
-            Insn {
-                imm: past,
-                ..Insn::new(Op::Continue)
-            },
-        ],
-    ))
+    Ok(apart(code, insn))
+}
+
+/// An entry for one instruction and a jump past it.
+fn apart(code: &CodeCache, insn: Insn) -> Entry {
+    let past = Insn {
+        imm: i32::from(insn.offset) + i32::from(insn.len),
+        ..Insn::new(Op::Continue)
+    };
+    Entry::Single(code.empty_page(), [insn, past])
 }
 
 /// The decoded page of a physical address. Permissions to store to it go.

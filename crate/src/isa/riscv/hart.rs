@@ -115,6 +115,8 @@ pub struct Hart {
     pub fetch_flush: FetchFlush,
     /// `ecall` from S-mode leaves to the host, whose firmware answers it.
     pub host_firmware: bool,
+    /// Exceptions and interrupts taken. With [`HartState::retired`] it tells points of a run apart.
+    pub traps: u64,
 }
 
 /// An instruction did not complete; [`Hart::stop`] says why.
@@ -161,6 +163,7 @@ impl Hart {
             run_until: 0,
             fetch_flush: FetchFlush::All,
             host_firmware: false,
+            traps: 0,
         }
     }
 

@@ -21,7 +21,7 @@ const LOCK: u8 = 1 << 7;
 const ADDRESS: u64 = (1 << 54) - 1;
 
 /// The PMP registers.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pmp {
     config: [u8; ENTRIES],
     address: [u64; ENTRIES],

@@ -98,6 +98,7 @@ impl Hart {
     }
 
     fn enter_trap(&mut self, cause: u64, value: u64, to_supervisor: bool) {
+        self.traps += 1;
         let state = &mut self.state;
         let csr = &mut state.csr;
         let from = state.privilege as u64;

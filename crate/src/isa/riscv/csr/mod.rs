@@ -67,7 +67,7 @@ pub mod envcfg {
 }
 
 /// The values of a hart's control and status registers.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the names are the manual's")]
 pub struct Csrs {
     pub mhartid: u64,
@@ -167,7 +167,7 @@ impl Csrs {
 }
 
 /// A counter that follows the hart's count of retired instructions, may be written, and may be stopped.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counter {
     /// The counter's value minus the count, while it runs.
     offset: u64,
