@@ -118,7 +118,10 @@ impl Follower {
                 let calls = record.leave == Leave::FirmwareCall;
                 return match (left, calls) {
                     (None, false) | (Some(Leave::FirmwareCall), true) => Ok(()),
-                    _ => Err(format!("the tested engine left with {:?}, the reference with {left:?}", record.leave)),
+                    _ => Err(format!(
+                        "the tested engine left with {:?}, the reference with {left:?}",
+                        record.leave
+                    )),
                 };
             }
             if left.is_some() || retired > wanted.0 || traps > wanted.1 {
@@ -316,10 +319,16 @@ impl Lockstep {
         }
         let missed = std::mem::take(&mut follower.records);
         if let Some(record) = missed.front() {
-            return Err(self.difference(record.hart, "the tested machine had a turn that the reference gets not"));
+            return Err(self.difference(
+                record.hart,
+                "the tested machine had a turn that the reference gets not",
+            ));
         }
         if other != *exit {
-            return Err(self.difference(0, &format!("it came back with {exit:?}, should have with {other:?}")));
+            return Err(self.difference(
+                0,
+                &format!("it came back with {exit:?}, should have with {other:?}"),
+            ));
         }
         Ok(())
     }
@@ -344,7 +353,12 @@ impl Lockstep {
         let mut text = String::from("memory differs:");
         let differing = tested.chunks(8).zip(reference.chunks(8)).enumerate();
         for (at, (tested, reference)) in differing.filter(|(_, (a, b))| a != b).take(8) {
-            let word = |bytes: &[u8]| bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte));
+            let word = |bytes: &[u8]| {
+                bytes
+                    .iter()
+                    .rev()
+                    .fold(0, |word, &byte| word << 8 | u64::from(byte))
+            };
             let _ = write!(
                 text,
                 " {:#x} holds {:#x}, should {:#x};",

@@ -60,6 +60,11 @@ pub struct RunArguments {
     /// How guest code is run
     #[arg(long, value_enum, default_value_t = Engine::Interp)]
     pub engine: Engine,
+    /// Look for mistakes of the engine (the jit, whatever --engine says): the guest also runs on a second machine that interprets it
+    /// instruction by instruction, and the first difference ends the run. Slow. Time is virtual, 10 ns an instruction,
+    /// the same numbers are random each time, there is no network, and disks and shares must be read-only (`,ro`)
+    #[arg(long)]
+    pub lockstep: bool,
     /// What the compiler does to code before it compiles it, such as all,-windows: for measuring
     #[arg(long, value_name = "LIST", default_value = "all", hide = true, value_parser = PassSet::parse)]
     pub passes: PassSet,

@@ -22,8 +22,18 @@ use crate::guest::{self, Manifest};
 /// The guest that is always there: a monitor in supervisor mode.
 const MONITOR: &[u8] = include_bytes!("../../../../../tests/guests/monitor/monitor.elf");
 
+/// How long an instruction takes in a lockstep: as long as it does the interpreter, about.
+const LOCKSTEP_NS: u64 = 10;
+/// When it is in a lockstep: the middle of November 2023.
+const LOCKSTEP_EPOCH_NS: u64 = 1_700_000_000_000_000_000;
+
 /// Reads all files and opens all disks. `start` is when the guest's time begins.
-pub fn machine(arguments: &RunArguments, inbox: &Inbox, start: Instant) -> Result<MachineConfig> {
+pub fn machine(
+    arguments: &RunArguments,
+    net: Network,
+    inbox: &Inbox,
+    start: Instant,
+) -> Result<MachineConfig> {
     let software = software(arguments)?;
     let mut disks = Vec::new();
     for disk in &arguments.disks {
@@ -44,7 +54,7 @@ pub fn machine(arguments: &RunArguments, inbox: &Inbox, start: Instant) -> Resul
         append: software.append,
         disks,
         shares,
-        net: network(arguments.net, inbox)?,
+        net: network(net, inbox)?,
         entropy: Box::new(|bytes| {
             getrandom::fill(bytes).expect("the host's random source does not fail once it has begun");
         }),
@@ -61,6 +71,39 @@ pub fn machine(arguments: &RunArguments, inbox: &Inbox, start: Instant) -> Resul
         clock: Clock::Host(Box::new(move || start.elapsed().as_nanos() as u64)),
         epoch_ns: epoch.as_nanos() as u64,
     })
+}
+
+/// What [`machine`] says, for one of the two machines of a lockstep: nothing that happens is of the host's making.
+pub fn in_lockstep(arguments: &RunArguments, inbox: &Inbox, start: Instant) -> Result<MachineConfig> {
+    let writable = arguments.disks.iter().find(|disk| !disk.read_only);
+    if let Some(disk) = writable {
+        bail!(
+            "two machines cannot write to one disk: give {},ro with --lockstep",
+            disk.file.display()
+        );
+    }
+    if let Some(share) = arguments.shares.iter().find(|share| !share.read_only) {
+        bail!(
+            "two machines cannot write to one folder: give {}={},ro with --lockstep",
+            share.tag,
+            share.folder.display()
+        );
+    }
+    let mut config = machine(arguments, Network::None, inbox, start)?;
+    config.engine.engine = tabvisor::engine::Engine::Jit;
+    config.clock = Clock::Virtual {
+        ns_per_instruction: LOCKSTEP_NS,
+    };
+    // Random enough to boot with.
+    let mut state = 0_u64;
+    config.entropy = Box::new(move |bytes| {
+        for byte in bytes {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            *byte = (state >> 56) as u8;
+        }
+    });
+    config.epoch_ns = LOCKSTEP_EPOCH_NS;
+    Ok(config)
 }
 
 fn network(kind: Network, inbox: &Inbox) -> Result<Option<Box<dyn NetBackend>>> {

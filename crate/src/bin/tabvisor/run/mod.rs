@@ -1,6 +1,7 @@
 //! `tabvisor run`: a machine in the terminal it is started from.
 
 mod config;
+mod driven;
 mod inbox;
 mod keys;
 mod terminal;
@@ -13,9 +14,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGWINCH};
 use signal_hook::iterator::Signals;
+use tabvisor::machine::lockstep::Lockstep;
 use tabvisor::machine::{Exit, Machine};
 
 use crate::args::RunArguments;
+use driven::Guest;
 use inbox::{Inbox, Leave};
 use keys::{Command, Keys};
 use terminal::RawTerminal;
@@ -32,7 +35,13 @@ pub fn run(arguments: &RunArguments) -> Result<ExitCode> {
     trace::start(&arguments.trace);
     let inbox = Inbox::default();
     let start = Instant::now();
-    let machine = Machine::new(config::machine(arguments, &inbox, start)?)?;
+    let machine = if arguments.lockstep {
+        let config = || config::in_lockstep(arguments, &inbox, start);
+        Guest::Lockstep(Box::new(Lockstep::new(config()?, config()?)?))
+    } else {
+        let config = config::machine(arguments, arguments.net, &inbox, start)?;
+        Guest::Alone(Box::new(Machine::new(config)?))
+    };
     let deadline = arguments
         .timeout
         .map(|seconds| start + Duration::from_secs_f64(seconds));
@@ -102,7 +111,7 @@ fn report(end: End, arguments: &RunArguments) -> Result<ExitCode> {
 
 #[derive(Debug)]
 struct Session {
-    machine: Machine,
+    machine: Guest,
     inbox: Inbox,
     start: Instant,
     deadline: Option<Instant>,
@@ -122,7 +131,10 @@ impl Session {
                 self.machine.console_resize(columns, rows);
             }
             let exit = self.machine.run(SLICE);
-            if self.show_output()? {
+            // What was written before a difference is worth seeing.
+            let found = self.show_output()?;
+            let exit = exit?;
+            if found {
                 return Ok(End::Found);
             }
             let now = Instant::now();

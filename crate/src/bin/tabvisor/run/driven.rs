@@ -1,0 +1,63 @@
+//! The machine that a guest runs on, or the two.
+
+use anyhow::Result;
+use tabvisor::machine::lockstep::Lockstep;
+use tabvisor::machine::{Exit, Machine, MachineError, Stats};
+
+/// What a session drives.
+#[derive(Debug)]
+pub enum Guest {
+    Alone(Box<Machine>),
+    Lockstep(Box<Lockstep>),
+}
+
+impl Guest {
+    pub fn run(&mut self, instructions: u64) -> Result<Exit> {
+        match self {
+            Guest::Alone(machine) => Ok(machine.run(instructions)),
+            Guest::Lockstep(both) => Ok(both.run(instructions)?),
+        }
+    }
+
+    pub fn console_resize(&mut self, columns: u16, rows: u16) {
+        match self {
+            Guest::Alone(machine) => machine.console_resize(columns, rows),
+            Guest::Lockstep(both) => both.console_resize(columns, rows),
+        }
+    }
+
+    pub fn console_room(&self) -> usize {
+        match self {
+            Guest::Alone(machine) => machine.console_room(),
+            Guest::Lockstep(both) => both.console_room(),
+        }
+    }
+
+    pub fn console_input(&mut self, bytes: &[u8]) -> usize {
+        match self {
+            Guest::Alone(machine) => machine.console_input(bytes),
+            Guest::Lockstep(both) => both.console_input(bytes),
+        }
+    }
+
+    pub fn take_console_output(&mut self) -> Vec<u8> {
+        match self {
+            Guest::Alone(machine) => machine.take_console_output(),
+            Guest::Lockstep(both) => both.take_console_output(),
+        }
+    }
+
+    pub fn reset(&mut self) -> Result<(), MachineError> {
+        match self {
+            Guest::Alone(machine) => machine.reset(),
+            Guest::Lockstep(both) => both.reset(),
+        }
+    }
+
+    pub fn stats(&self) -> Stats {
+        match self {
+            Guest::Alone(machine) => machine.stats(),
+            Guest::Lockstep(both) => both.stats(),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! One program through the lockstep.
+
+use tabvisor::engine::tiered::Policy;
+use tabvisor::engine::{Engine, EngineConfig};
+use tabvisor::machine::lockstep::{Difference, Lockstep};
+use tabvisor::machine::{Clock, Exit, Image, MachineConfig, Stats};
+
+use crate::image::MEMORY;
+use crate::prng::Prng;
+use crate::program::Program;
+
+/// Programs that run longer are left: their timer may fire too often for them to get on.
+const MOST_INSTRUCTIONS: u64 = 300_000;
+
+/// How a program is run.
+#[derive(Debug, Clone, Copy)]
+pub struct Trial {
+    seed: u64,
+    /// Most instructions of a call of the machine.
+    slice: u64,
+    policy: Policy,
+}
+
+/// What came of it.
+pub enum Outcome {
+    Agrees { ends: bool, stats: Stats },
+    Differs(Box<Difference>),
+}
+
+impl Trial {
+    /// Turns of all lengths, and all code compiled at once.
+    pub fn random(seed: u64) -> Self {
+        let mut r = Prng::new(seed ^ 0x5eed);
+        Trial {
+            seed,
+            slice: *r.pick(&[2, 5, 20, 50, 50, 300, 20_000]),
+            policy: Policy {
+                quick_arrivals: 1 + r.bits(1) as u16,
+                retry_arrivals: 1,
+                hot_ticks: 1 + r.bits(1) * 3,
+                ..Policy::default()
+            },
+        }
+    }
+
+    fn config(&self, image: &[u8]) -> MachineConfig {
+        MachineConfig {
+            memory_bytes: MEMORY,
+            harts: 1,
+            bios: Some(Image::new("program", image)),
+            kernel: None,
+            initrd: None,
+            append: String::new(),
+            disks: Vec::new(),
+            shares: Vec::new(),
+            net: None,
+            entropy: Box::new(|bytes| bytes.fill(0)),
+            engine: EngineConfig {
+                engine: Engine::Jit,
+                policy: self.policy,
+                ..EngineConfig::default()
+            },
+            // A tick for each instruction.
+            clock: Clock::Virtual {
+                ns_per_instruction: 100,
+            },
+            epoch_ns: 0,
+        }
+    }
+
+    pub fn run(&self, program: &Program) -> Outcome {
+        let image = program.build();
+        let mut lockstep =
+            Lockstep::new(self.config(&image), self.config(&image)).expect("two machines with the program");
+        let mut r = Prng::new(self.seed);
+        let mut run = 0;
+        let ends = loop {
+            let slice = 1 + r.below(self.slice);
+            match lockstep.run(slice) {
+                Err(difference) => return Outcome::Differs(difference),
+                Ok(Exit::Budget) if run < MOST_INSTRUCTIONS => run += slice,
+                Ok(exit) => break exit == Exit::PowerOff,
+            }
+        };
+        match lockstep.compare_memory() {
+            Err(difference) => Outcome::Differs(difference),
+            Ok(()) => Outcome::Agrees {
+                ends,
+                stats: lockstep.stats(),
+            },
+        }
+    }
+}
