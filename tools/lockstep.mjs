@@ -7,7 +7,7 @@
 // A guest is run so by `tabvisor run --lockstep`.
 
 import { parseArgs } from 'node:util';
-import { Failure, main, root, run, step } from './lib/steps.mjs';
+import { Failure, main, run, step } from './lib/steps.mjs';
 
 function number(name, text, least) {
   const value = Number(text);
@@ -22,7 +22,14 @@ await main(async () => {
   const seconds = Math.ceil(number('minutes', values.minutes, 0) * 60);
   const seed = number('seed', values.seed, 0);
   if (!Number.isInteger(seed)) throw new Failure('--seed takes a whole number');
-  step(`random programs for ${seconds} s from seed ${seed}`);
-  const env = { ...process.env, TABVISOR_LOCKSTEP_SECONDS: String(seconds), TABVISOR_LOCKSTEP_SEED: String(seed) };
-  await run('cargo', ['test', '-p', 'tabvisor', '--test', 'lockstep', '--', '--nocapture'], { cwd: root, env });
+  const env = { TABVISOR_LOCKSTEP_SECONDS: String(seconds), TABVISOR_LOCKSTEP_SEED: String(seed) };
+  const args = ['test', '-p', 'tabvisor', '--test', 'lockstep', '--', '--nocapture'];
+  const output = await step(`random programs for ${seconds} s from seed ${seed}`, () => run('cargo', args, { env })).catch(
+    (error) => {
+      // All of the program, however long.
+      if (error.output) process.stdout.write(error.output);
+      throw error;
+    },
+  );
+  console.log(output.match(/^\d+ programs.*agree$/m)?.[0] ?? output);
 });
