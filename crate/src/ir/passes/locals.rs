@@ -9,6 +9,8 @@ use crate::ir::{Inst, Region, SlotSet};
 
 /// How often a loop is thought to go round.
 const ROUNDS: f32 = 8.0;
+/// Most that a block is thought to run.
+const MOST: f32 = 1e6;
 /// What keeping a slot costs at entry and exit, in accesses to memory.
 const COST_OF_READ: f32 = 1.0;
 const COST_OF_WRITTEN: f32 = 2.0;
@@ -48,21 +50,42 @@ pub(super) fn run(region: &mut Region, level: Level) {
 
 /// How often each block runs for each time the region is entered at its first entry.
 fn weights(region: &Region) -> Vec<f32> {
+    let depths = depths(region);
     let mut weights = vec![0.0f32; region.blocks.len()];
     if let Some(entry) = region.entries.first() {
-        weights[entry.0 as usize] = 1.0;
+        weights[entry.0 as usize] = ROUNDS.powi(depths[entry.0 as usize]);
     }
-    // Every edge that does not lead forward leads to a block that polls, which is where a loop starts.
     for (number, block) in region.blocks.iter().enumerate() {
-        if block.poll {
-            weights[number] = (weights[number] * ROUNDS).min(1e6);
-        }
         let both = block.end.successors().count() as f32;
-        for to in block.end.successors().filter(|to| to.0 as usize > number) {
-            weights[to.0 as usize] += weights[number] / both;
+        for to in block
+            .end
+            .successors()
+            .map(|to| to.0 as usize)
+            .filter(|&to| to > number)
+        {
+            // Going into a loop is going round it, and leaving it happens once.
+            let rounds = ROUNDS.powi(depths[to] - depths[number]);
+            weights[to] = (weights[to] + weights[number] / both * rounds).min(MOST);
         }
     }
     weights
+}
+
+/// How many loops each block is in: those that start at a block that polls, and reach to the last that goes back to it.
+fn depths(region: &Region) -> Vec<i32> {
+    let mut last = vec![None; region.blocks.len()];
+    for (number, block) in region.blocks.iter().enumerate() {
+        for to in block.end.successors().filter(|to| to.0 as usize <= number) {
+            last[to.0 as usize] = Some(number);
+        }
+    }
+    let mut depths = vec![0; region.blocks.len()];
+    for (first, last) in last.iter().enumerate() {
+        if let Some(last) = *last {
+            depths[first..=last].iter_mut().for_each(|depth| *depth += 1);
+        }
+    }
+    depths
 }
 
 #[cfg(test)]
@@ -88,6 +111,8 @@ b1 @0x104 poll:
   v4 = get x6
   branch ne v2, v4, b1, b2 retires 2
 b2 @0x10c:
+  v0 = get x9
+  set x10, v0
   exit 0x10c retires 0
 ",
             &generate::abi(8),

@@ -21,7 +21,7 @@ mod tests;
 
 use std::fmt;
 
-use super::Region;
+use super::{Block, Region, Terminator};
 
 /// How much effort is worth while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -141,13 +141,41 @@ impl fmt::Display for PassSet {
 
 /// Puts the blocks of a region in shape. Block and point numbers change; entries stay in their order.
 pub fn shape(region: &mut Region, passes: PassSet) {
-    if passes.contains(Pass::Straighten) {
-        straighten::run(region);
+    if !passes.contains(Pass::Straighten) {
+        return;
     }
+    let mut joined = straighten::run(region);
+    let folds = passes.contains(Pass::Forward) && passes.contains(Pass::Fold);
+    // Where a call and the return to it are in one block now, the return's address is known: then more is straight.
+    for _ in 0..MOST_ROUNDS {
+        if !joined || !folds {
+            break;
+        }
+        let before = branches(region);
+        walk::run(
+            region,
+            Level::Quick,
+            PassSet::NONE.with(Pass::Forward).with(Pass::Fold),
+        );
+        joined = branches(region) < before && straighten::run(region);
+    }
+}
+
+/// Calls within calls that are made straight.
+const MOST_ROUNDS: usize = 4;
+
+fn branches(region: &Region) -> usize {
+    let branches = |block: &&Block| matches!(block.end, Terminator::Branch { .. } | Terminator::ExitTo(_));
+    region.blocks.iter().filter(branches).count()
 }
 
 /// Makes a region better; blocks, points and entries keep their numbers.
 pub fn optimise(region: &mut Region, level: Level, passes: PassSet) {
+    let passes = match level {
+        // Lifting knows most of it already: what is left is not worth the time.
+        Level::Quick => passes.without(Pass::KnownBits),
+        Level::Hot => passes,
+    };
     let rewrites = [Pass::Forward, Pass::Fold, Pass::KnownBits];
     if rewrites.into_iter().any(|pass| passes.contains(pass)) {
         walk::run(region, level, passes);

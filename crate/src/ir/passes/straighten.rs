@@ -10,8 +10,9 @@ const SMALL: usize = 6;
 /// Most instructions of the result, so that one block is not repeated without end.
 const LONGEST: usize = 4096;
 
-/// Straightens a region.
-pub(super) fn run(region: &mut Region) {
+/// Straightens a region. True if a block now ends in a branch that was another's: more may be known of it there.
+pub(super) fn run(region: &mut Region) -> bool {
+    let mut joined = false;
     thread_jumps(region);
     let mut arrivals = arrivals(region);
     for number in 0..region.blocks.len() {
@@ -30,6 +31,10 @@ pub(super) fn run(region: &mut Region) {
                 break;
             }
             append(region, number, to);
+            joined |= matches!(
+                region.blocks[number].end,
+                Terminator::Branch { .. } | Terminator::ExitTo(_)
+            );
             if alone {
                 // Its edges are the merged block's now; what is left of it is taken out below.
                 arrivals[to.0 as usize] = 0;
@@ -46,6 +51,7 @@ pub(super) fn run(region: &mut Region) {
     }
     drop_unreachable(region);
     drop_unused_points(region);
+    joined
 }
 
 /// Whether a block is better shared than repeated: it compares and goes on at two others, which repeating would
