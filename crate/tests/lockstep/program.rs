@@ -161,7 +161,7 @@ impl Program {
             (0x106, 7),
             (0x30a, 1 << 63 | 1 << 61),
             (0x14d, u64::from(self.period)),
-            (0x304, mti | delegates * sti),
+            (0x304, mti | (delegates * sti)),
             (
                 0x300,
                 u64::from(self.privilege) << 11 | float | (interrupts & !(1 << 3)) | supervisor_memory,

@@ -23,7 +23,7 @@ pub struct Trial {
 
 /// What came of it.
 pub enum Outcome {
-    Agrees { ends: bool, stats: Stats },
+    Agrees { ends: bool, stats: Box<Stats> },
     Differs(Box<Difference>),
 }
 
@@ -86,7 +86,7 @@ impl Trial {
             Err(difference) => Outcome::Differs(difference),
             Ok(()) => Outcome::Agrees {
                 ends,
-                stats: lockstep.stats(),
+                stats: Box::new(lockstep.stats()),
             },
         }
     }
