@@ -410,3 +410,95 @@ impl Lockstep {
         &self.tested
     }
 }
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::*;
+    use crate::isa::riscv::insn::Reg;
+    use crate::machine::{Image, map};
+
+    /// Counts in x5, for ever.
+    const PROGRAM: [u32; 2] = [0x0012_8293, 0xffdf_f06f];
+
+    fn config(clock: Clock) -> MachineConfig {
+        MachineConfig {
+            memory_bytes: 2 << 20,
+            harts: 1,
+            bios: Some(Image::new("program", PROGRAM.map(u32::to_le_bytes).concat())),
+            kernel: None,
+            initrd: None,
+            append: String::new(),
+            disks: Vec::new(),
+            shares: Vec::new(),
+            net: None,
+            entropy: Box::new(|bytes| bytes.fill(0)),
+            engine: Engine::Jit.into(),
+            clock,
+            epoch_ns: 0,
+        }
+    }
+
+    fn lockstep() -> Lockstep {
+        let config = || {
+            config(Clock::Virtual {
+                ns_per_instruction: 10,
+            })
+        };
+        Lockstep::new(config(), config()).unwrap()
+    }
+
+    #[test]
+    fn a_register_that_differs_is_named() {
+        let mut lockstep = lockstep();
+        assert_eq!(lockstep.run(1000), Ok(Exit::Budget));
+        lockstep.tested.cores[0].hart.state.x.set(Reg::new(6), 7);
+        let difference = lockstep.run(1000).unwrap_err();
+        assert_eq!(difference.texts, ["x6 is 0x7, should be 0x0"]);
+        assert!(difference.code.contains(&(map::RAM_BASE, Some(PROGRAM[0]))));
+        assert!(difference.to_string().contains("0x80000000: 00128293"));
+    }
+
+    #[test]
+    fn a_path_that_differs_is_noticed() {
+        let mut lockstep = lockstep();
+        lockstep.tested.cores[0].hart.state.pc += 4;
+        let difference = lockstep.run(1001).unwrap_err();
+        assert!(
+            difference.texts.iter().any(|text| text.starts_with("pc is")),
+            "{difference}"
+        );
+    }
+
+    #[test]
+    fn a_trap_too_many_is_noticed() {
+        let mut lockstep = lockstep();
+        // An interrupt that only one of them gets.
+        let state = &mut lockstep.tested.cores[0].hart.state;
+        (state.csr.mip, state.csr.mie, state.csr.mtvec) = (2, 2, map::RAM_BASE);
+        state.csr.mstatus |= 1 << 3;
+        assert!(lockstep.run(1000).is_err());
+    }
+
+    #[test]
+    fn memory_that_differs_is_noticed() {
+        let mut lockstep = lockstep();
+        lockstep
+            .tested
+            .board
+            .ram
+            .write_u8(map::RAM_BASE + 0x1003, 5)
+            .unwrap();
+        let difference = lockstep.compare_memory().unwrap_err();
+        assert_eq!(
+            difference.texts,
+            ["memory differs: 0x80001000 holds 0x5000000, should 0x0;"]
+        );
+    }
+
+    #[test]
+    fn the_hosts_time_is_refused() {
+        let config = || config(Clock::Host(Box::new(|| 0)));
+        let refused = Lockstep::new(config(), config());
+        assert!(matches!(refused, Err(LockstepError::HostClock)));
+    }
+}
