@@ -23,7 +23,7 @@ export const engines = {
 };
 
 /** What runs when none is named. v86 installs packages, so it is asked for by name. */
-export const usual = ['native', 'qemu', 'interp', 'page-interp'];
+export const usual = ['native', 'qemu', 'interp', 'jit', 'page-interp', 'page-jit'];
 
 /** The engines that boot the RISC-V guest. */
 export const withGuest = Object.keys(engines).filter((name) => name !== 'native' && name !== 'v86');

@@ -1,5 +1,6 @@
 //! The embedded monitor, and what a virtual clock promises.
 
+use tabvisor::engine::EngineConfig;
 use tabvisor::machine::{Exit, Image, MachineConfig};
 
 use crate::engines::Engine;
@@ -18,6 +19,11 @@ fn monitor(engine: Engine, harts: usize) -> Guest {
         engine,
         MachineConfig {
             kernel: Some(Image::new("monitor.elf", MONITOR)),
+            // When a region is ready must not depend on the host, for the machine to run the same each time.
+            engine: EngineConfig {
+                synchronous: true,
+                ..EngineConfig::default()
+            },
             ..bare(64, harts)
         },
     );

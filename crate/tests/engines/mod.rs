@@ -54,7 +54,7 @@ impl Engine {
                     quick_arrivals: 500,
                     ..Policy::default()
                 },
-                synchronous: false,
+                synchronous: config.engine.synchronous,
                 passes: PassSet::ALL,
             },
         };

@@ -75,7 +75,7 @@ impl Jit {
         stats.modules = self.backend.modules() as u64;
         stats.longest_stall_us = self.backend.longest_stall_us();
         stats.pending = self.backend.pending() as u64;
-        stats.regions = self.translations.len() as u64;
+        stats.regions = self.translations.count() as u64;
         for targets in cores.iter().filter_map(|core| core.targets.as_deref()) {
             let (hits, misses) = targets.lookups();
             stats.target_hits += hits;

@@ -216,7 +216,7 @@ impl Translations {
     }
 
     /// Their number.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.all.len()
     }
 }
