@@ -404,7 +404,7 @@ fn numbers_that_are_moved_keep_their_bits() {
     ];
     for (tier, locals) in TIERS.into_iter().flat_map(|tier| [(tier, 0), (tier, u128::MAX)]) {
         let mut region = straight(insts.clone());
-        region.locals = SlotSet(locals & (1 << 65) - 2);
+        region.locals = SlotSet(locals & ((1 << 65) - 2));
         // A signalling NaN, a negative one with a payload, and a boxed single.
         for bits in [
             0x7ff0_0000_0000_0001,
