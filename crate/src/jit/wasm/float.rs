@@ -26,11 +26,12 @@ pub struct Limits {
     normal_single: Option<u32>,
 }
 
-const NORMAL: i32 = (0x7fe_u32 << 21) as i32;
-const LEAST_NORMAL: i32 = 1 << 21;
+// The smallest normal exponent is left out: a result that was rounded up to it has underflowed.
+const NORMAL: i32 = (0x7fd_u32 << 21) as i32;
+const LEAST_NORMAL: i32 = 2 << 21;
 const FINITE_SINGLE: i32 = (0xff_u32 << 24) as i32;
-const NORMAL_SINGLE: i32 = (0xfe_u32 << 24) as i32;
-const LEAST_NORMAL_SINGLE: i32 = 1 << 24;
+const NORMAL_SINGLE: i32 = (0xfd_u32 << 24) as i32;
+const LEAST_NORMAL_SINGLE: i32 = 2 << 24;
 
 /// When the host's result may be taken.
 #[derive(Clone, Copy, PartialEq)]
