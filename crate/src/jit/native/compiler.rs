@@ -159,7 +159,7 @@ impl Compiler {
         };
         let mut function = Function::with_name_signature(Default::default(), thunk::region_signature());
         let builder = FunctionBuilder::new(&mut function, &mut self.builder);
-        let builder = Lower::region(builder, &target, region, number);
+        let builder = Lower::region(builder, &target, region, number, tier);
         builder.finalize(self.hot.frontend_config());
         self.finish(function, tier, number)
     }

@@ -1,4 +1,4 @@
-//! Ways out of a region. All of one kind share one block, which stores what was kept in locals.
+//! Ways out of a region. All of one kind share one block.
 
 use cranelift_codegen::ir::{
     self as clif, InstBuilder,
@@ -59,6 +59,7 @@ impl Lower<'_, '_> {
                 *self.exits.point.insert(block)
             }
         };
+        self.store_dirty();
         let point = self.b.ins().iconst(I32, i64::from(point.0));
         let reason = self.b.ins().iconst(I32, reason as i64);
         self.jump_with(to, &[point, reason]);
@@ -72,7 +73,7 @@ impl Lower<'_, '_> {
             let [point, reason] = *self.b.block_params(block) else {
                 unreachable!("it was made with two parameters")
             };
-            self.store_locals();
+            self.store_retired();
             self.store(point, abi.point);
             self.store_number();
             self.b.ins().return_(&[reason]);
@@ -80,13 +81,13 @@ impl Lower<'_, '_> {
         if let Some(block) = self.exits.budget {
             self.go_on_in(block);
             let pc = self.b.block_params(block)[0];
-            self.store_locals();
+            self.store_retired();
             self.return_with_pc(pc, Leave::Budget);
         }
         if let Some(block) = self.exits.next {
             self.go_on_in(block);
             let pc = self.b.block_params(block)[0];
-            let retired = self.store_locals();
+            let retired = self.store_retired();
             let until = self.load(I64, abi.run_until);
             let left = self.b.ins().icmp(IntCC::UnsignedLessThan, retired, until);
             let (probe, leave) = (self.b.create_block(), self.cold_block());
@@ -96,17 +97,6 @@ impl Lower<'_, '_> {
             self.go_on_in(leave);
             self.return_with_pc(pc, Leave::Next);
         }
-    }
-
-    /// Stores the slots that were kept in locals and the count of retired instructions, which it gives.
-    fn store_locals(&mut self) -> clif::Value {
-        for (variable, offset) in self.stored.clone() {
-            let value = self.b.use_var(variable);
-            self.store(value, offset);
-        }
-        let retired = self.b.use_var(self.retired);
-        self.store(retired, self.target.abi.retired);
-        retired
     }
 
     /// Stores which region this is.

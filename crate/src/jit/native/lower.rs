@@ -1,8 +1,13 @@
 //! From the intermediate representation to Cranelift's.
 //!
-//! A region becomes one function of Cranelift's tail convention, `fn(state, entry) -> reason`. Slots that are kept in
-//! locals are Cranelift variables, loaded in the entry block and stored in the few blocks that all ways out share (see
-//! [`super::exits`]). What is rarely done stands in cold blocks, behind the hot ones.
+//! A region becomes one function of Cranelift's tail convention, `fn(state, entry) -> reason`. What is rarely done stands
+//! in cold blocks, behind the hot ones.
+//!
+//! Slots that are kept in locals are Cranelift variables, loaded in the entry block. What a block writes is in memory too
+//! when it ends: it is stored once, behind the block's accesses, or in the cold block by which it is left before. To
+//! store everything where the region is left, each way out would have to bring the values of all locals: with one way
+//! out for each access, that cost ten times the compile time and more code than the stores in loops do. The quick tier
+//! keeps nothing in locals: its code stores at once, and counts retired instructions in memory.
 
 use cranelift_codegen::ir::{
     self as clif, BlockArg, InstBuilder, MemFlagsData, SigRef, StackSlot, StackSlotData, StackSlotKind,
@@ -13,8 +18,10 @@ use cranelift_frontend::{FunctionBuilder, Switch, Variable};
 
 use super::{exits::Exits, thunk::Thunks};
 use crate::ir::{
-    Abi, Block, BlockId, Compare, FloatOp, Inst, Leave, Precision, Region, Slot, Terminator, Type, Value,
+    Abi, Block, BlockId, Compare, FloatOp, Inst, Leave, Precision, Region, Slot, SlotSet, Terminator, Type,
+    Value,
 };
+use crate::jit::Tier;
 
 /// What code is made for.
 #[derive(Debug, Clone)]
@@ -38,14 +45,16 @@ pub(super) struct Lower<'a, 'f> {
     pub state: clif::Value,
     /// Pointer to the fast table, if the region accesses memory.
     pub table: Option<clif::Value>,
-    /// The count of retired instructions, as of the current block's start.
-    pub retired: Variable,
+    /// The count of retired instructions, as of the current block's start; in memory if `None`.
+    retired: Option<Variable>,
     /// Whether floating point is ready, as a byte, if an operation asks for it.
     pub ready: Option<Variable>,
     /// The variables of slots in locals.
     locals: Vec<Option<Variable>>,
-    /// Slots whose variables ways out store.
-    pub stored: Vec<(Variable, u32)>,
+    /// Whether writes of slots go to memory at once.
+    eager: bool,
+    /// Slots that the current block has written, and not stored yet.
+    dirty: Vec<(Slot, clif::Value)>,
     blocks: Vec<clif::Block>,
     pub exits: Exits,
     /// The signature of regions.
@@ -100,6 +109,7 @@ impl<'a, 'f> Lower<'a, 'f> {
         target: &'a Target<'a>,
         region: &'a Region,
         number: u32,
+        tier: Tier,
     ) -> FunctionBuilder<'f> {
         let entry = b.create_block();
         b.append_block_params_for_function_params(entry);
@@ -110,7 +120,8 @@ impl<'a, 'f> Lower<'a, 'f> {
         };
         let region_signature = b.import_signature(super::thunk::region_signature());
         let thunk_signature = b.import_signature(super::thunk::thunk_signature());
-        let retired = b.declare_var(I64);
+        let eager = tier == Tier::Quick;
+        let retired = (!eager).then(|| b.declare_var(I64));
         let blocks = region.blocks.iter().map(|_| b.create_block()).collect();
         let mut lower = Lower {
             b,
@@ -122,7 +133,8 @@ impl<'a, 'f> Lower<'a, 'f> {
             retired,
             ready: None,
             locals: vec![None; 128],
-            stored: Vec::new(),
+            eager,
+            dirty: Vec::new(),
             blocks,
             exits: Exits::default(),
             region_signature,
@@ -143,8 +155,10 @@ impl<'a, 'f> Lower<'a, 'f> {
     /// The function's first block: loads what is kept in locals, and goes to the block that is entered.
     fn enter(&mut self, index: clif::Value) {
         let abi = self.target.abi;
-        let value = self.load(I64, abi.retired);
-        self.b.def_var(self.retired, value);
+        if let Some(retired) = self.retired {
+            let value = self.load(I64, abi.retired);
+            self.b.def_var(retired, value);
+        }
         let insts = || self.region.blocks.iter().flat_map(|block| &block.insts);
         let memory = |inst: &Inst| {
             matches!(
@@ -161,22 +175,23 @@ impl<'a, 'f> Lower<'a, 'f> {
             self.ready = Some(ready);
             self.find_ready();
         }
-        let written = self.region.written();
-        let mut used = written;
+        let mut used = self.region.written();
         for inst in insts() {
             if let Inst::Get(slot) = inst {
                 used.insert(*slot);
             }
         }
-        for slot in self.region.locals.iter().filter(|&slot| used.contains(slot)) {
+        let locals = if self.eager {
+            SlotSet::default()
+        } else {
+            SlotSet(self.region.locals.0 & used.0)
+        };
+        for slot in locals.iter() {
             let info = abi.slot(slot);
             let variable = self.b.declare_var(type_of(info.ty));
             let value = self.load(type_of(info.ty), info.offset);
             self.b.def_var(variable, value);
             self.locals[usize::from(slot.0)] = Some(variable);
-            if written.contains(slot) {
-                self.stored.push((variable, info.offset));
-            }
         }
         if let [only] = self.region.entries[..] {
             let to = self.at(only);
@@ -254,10 +269,15 @@ impl<'a, 'f> Lower<'a, 'f> {
             let made = self.inst(block, inst);
             self.values.push(made);
         }
+        self.store_dirty();
+        self.dirty.clear();
         if !matches!(block.end, Terminator::Interpret(_)) {
-            let before = self.b.use_var(self.retired);
+            let before = self.retired();
             let after = self.b.ins().iadd_imm_s(before, i64::from(block.retired));
-            self.b.def_var(self.retired, after);
+            match self.retired {
+                Some(retired) => self.b.def_var(retired, after),
+                None => self.store(after, self.target.abi.retired),
+            }
         }
         match block.end {
             Terminator::Jump(to) => {
@@ -289,7 +309,7 @@ impl<'a, 'f> Lower<'a, 'f> {
 
     /// Leaves at the block's start if the budget is used up.
     fn poll(&mut self, pc: u64) {
-        let retired = self.b.use_var(self.retired);
+        let retired = self.retired();
         let until = self.load(I64, self.target.abi.run_until);
         let over = self
             .b
@@ -371,21 +391,53 @@ impl<'a, 'f> Lower<'a, 'f> {
         })
     }
 
-    fn get(&mut self, slot: Slot) -> clif::Value {
-        match self.locals[usize::from(slot.0)] {
-            Some(variable) => self.b.use_var(variable),
-            None => {
-                let info = self.target.abi.slot(slot);
-                self.load(type_of(info.ty), info.offset)
-            }
+    /// The count of retired instructions, as of the block's start.
+    pub fn retired(&mut self) -> clif::Value {
+        match self.retired {
+            Some(retired) => self.b.use_var(retired),
+            None => self.load(I64, self.target.abi.retired),
         }
+    }
+
+    /// Stores the count of retired instructions if it is kept in a local; gives it.
+    pub fn store_retired(&mut self) -> clif::Value {
+        let retired = self.retired();
+        if self.retired.is_some() {
+            self.store(retired, self.target.abi.retired);
+        }
+        retired
+    }
+
+    fn get(&mut self, slot: Slot) -> clif::Value {
+        if let Some(variable) = self.locals[usize::from(slot.0)] {
+            return self.b.use_var(variable);
+        }
+        if let Some(&(_, value)) = self.dirty.iter().find(|(dirty, _)| *dirty == slot) {
+            return value;
+        }
+        let info = self.target.abi.slot(slot);
+        self.load(type_of(info.ty), info.offset)
     }
 
     fn set(&mut self, slot: Slot, value: Value) {
         let value = self.value(value);
-        match self.locals[usize::from(slot.0)] {
-            Some(variable) => self.b.def_var(variable, value),
-            None => self.store(value, self.target.abi.slot(slot).offset),
+        if self.eager {
+            return self.store(value, self.target.abi.slot(slot).offset);
+        }
+        if let Some(variable) = self.locals[usize::from(slot.0)] {
+            self.b.def_var(variable, value);
+        }
+        match self.dirty.iter_mut().find(|(dirty, _)| *dirty == slot) {
+            Some(entry) => entry.1 = value,
+            None => self.dirty.push((slot, value)),
+        }
+    }
+
+    /// Stores what the block has written so far, where it is left or ends.
+    pub fn store_dirty(&mut self) {
+        for number in 0..self.dirty.len() {
+            let (slot, value) = self.dirty[number];
+            self.store(value, self.target.abi.slot(slot).offset);
         }
     }
 
