@@ -185,6 +185,8 @@ impl Hart {
             inexact: true,
             rounding: 0,
         };
+        // mstatus: floating-point registers are on, and dirty.
+        start.slots[64] = 3 << 13;
         (start.slots[10], start.slots[11], start.slots[16]) = (DATA, DATA + WORDS as u64 * 8, 0x9e37);
         // SAFETY: the state's own memory, as bytes.
         let bytes =
