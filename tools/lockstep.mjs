@@ -11,7 +11,8 @@ import { Failure, main, run, step } from './lib/steps.mjs';
 
 function number(name, text, least) {
   const value = Number(text);
-  if (text.trim() === '' || !(value >= least)) throw new Failure(`--${name} takes a number of at least ${least}`);
+  if (text.trim() === '' || !(value >= least))
+    throw new Failure(`--${name} takes a number of at least ${least}`);
   return value;
 }
 
@@ -24,12 +25,12 @@ await main(async () => {
   if (!Number.isInteger(seed)) throw new Failure('--seed takes a whole number');
   const env = { TABVISOR_LOCKSTEP_SECONDS: String(seconds), TABVISOR_LOCKSTEP_SEED: String(seed) };
   const args = ['test', '-p', 'tabvisor', '--test', 'lockstep', '--', '--nocapture'];
-  const output = await step(`random programs for ${seconds} s from seed ${seed}`, () => run('cargo', args, { env })).catch(
-    (error) => {
-      // All of the program, however long.
-      if (error.output) process.stdout.write(error.output);
-      throw error;
-    },
-  );
+  const output = await step(`random programs for ${seconds} s from seed ${seed}`, () =>
+    run('cargo', args, { env }),
+  ).catch((error) => {
+    // All of the program, however long.
+    if (error.output) process.stdout.write(error.output);
+    throw error;
+  });
   console.log(output.match(/^\d+ programs.*agree$/m)?.[0] ?? output);
 });
