@@ -3,7 +3,7 @@
 
 #![cfg(target_arch = "wasm32")]
 
-use tabvisor::web::{ExitKind, MachineBuilder, WebMachine};
+use tabvisor::web::{ExitKind, ImageBytes, MachineBuilder, WebMachine};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -145,7 +145,9 @@ fn bad_machines_are_refused_in_words() {
 
     for bytes in [vec![], b"\x7fELF".to_vec(), vec![0x1f, 0x8b, 8, 0, 0]] {
         let mut builder = MachineBuilder::new(64, 1);
-        builder.kernel("vmlinux.bad".into(), bytes);
+        let mut image = ImageBytes::new();
+        assert!(image.append(&bytes).is_ok());
+        builder.kernel("vmlinux.bad".into(), image);
         let error = words(builder.build()).expect_err("not a kernel");
         assert!(error.contains("vmlinux.bad"), "{error}");
     }
