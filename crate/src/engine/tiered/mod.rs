@@ -104,6 +104,11 @@ impl Jit {
             self.translations.finish(number, state, &mut *self.backend);
         }
         self.finished = finished;
+        let bytes = self.backend.code_bytes();
+        if bytes > self.policy.most_code_bytes {
+            log::debug!(target: "jit", "{bytes} bytes of code are too many: all regions are given back");
+            self.clear();
+        }
     }
 
     /// Execution arrives at `pc`, in `page`, whose heat is used up: the code to go on in, if there is any yet.

@@ -14,6 +14,8 @@ pub struct Policy {
     pub hot_ticks: u32,
     /// Regions that may wait for the back end.
     pub most_pending: usize,
+    /// Bytes of code beyond which all regions are given back, to begin anew.
+    pub most_code_bytes: usize,
 }
 
 impl Default for Policy {
@@ -26,6 +28,7 @@ impl Default for Policy {
                 retry_arrivals: 1_000,
                 hot_ticks: 100,
                 most_pending: 200,
+                most_code_bytes: 64 << 20,
             }
         } else {
             Policy {
@@ -33,6 +36,7 @@ impl Default for Policy {
                 retry_arrivals: 2_000,
                 hot_ticks: 100,
                 most_pending: 200,
+                most_code_bytes: 64 << 20,
             }
         }
     }
