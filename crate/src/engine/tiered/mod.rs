@@ -88,20 +88,8 @@ impl Jit {
     fn collect(&mut self) {
         let mut finished = std::mem::take(&mut self.finished);
         self.backend.finished(&mut finished);
-        for Finished { number, result } in finished.drain(..) {
-            let state = match result {
-                Ok(code) => {
-                    self.stats.compiled += 1;
-                    log::debug!(target: "jit", "region {number} is ready: {} bytes of code", code.bytes);
-                    State::Ready(code)
-                }
-                Err(error) => {
-                    self.stats.refused += 1;
-                    log::warn!(target: "jit", "region {number} stays interpreted: {error}");
-                    State::Refused
-                }
-            };
-            self.translations.finish(number, state, &mut *self.backend);
+        for done in finished.drain(..) {
+            self.take(done);
         }
         self.finished = finished;
         let bytes = self.backend.code_bytes();
@@ -109,6 +97,23 @@ impl Jit {
             log::debug!(target: "jit", "{bytes} bytes of code are too many: all regions are given back");
             self.clear();
         }
+    }
+
+    /// Takes a job that is done.
+    fn take(&mut self, Finished { number, result }: Finished) {
+        let state = match result {
+            Ok(code) => {
+                self.stats.compiled += 1;
+                log::debug!(target: "jit", "region {number} is ready: {} bytes of code", code.bytes);
+                State::Ready(code)
+            }
+            Err(error) => {
+                self.stats.refused += 1;
+                log::warn!(target: "jit", "region {number} stays interpreted: {error}");
+                State::Refused
+            }
+        };
+        self.translations.finish(number, state, &mut *self.backend);
     }
 
     /// Execution arrives at `pc`, in `page`, whose heat is used up: the code to go on in, if there is any yet.
@@ -123,8 +128,12 @@ impl Jit {
         // SAFETY: the page is alive: it was just found, and nothing was dropped since.
         let physical = unsafe { (*page).physical } | pc & OFFSET;
         let key = Key::new(pc, physical, privilege);
+        let mut retry = self.policy.retry_arrivals;
+        if self.translations.find(key).is_none() {
+            retry = self.translate(core, code, bus, key, Tier::Quick);
+        }
         let retry = match self.translations.find(key) {
-            None => self.translate(core, code, bus, key, Tier::Quick),
+            None => retry,
             Some(translation) => match translation.state {
                 State::Refused => u16::MAX,
                 State::Pending => self.policy.retry_arrivals,
@@ -193,12 +202,14 @@ impl Jit {
             formed.region.guest_instructions(),
             formed.region.blocks.len(),
         );
-        let job = Job {
+        let mut job = Job {
             number,
             region: formed.region,
             tier,
         };
-        if self.backend.submit(job).is_err() {
+        if let Some(done) = self.backend.compile_now(&mut job) {
+            self.take(done);
+        } else if self.backend.submit(job).is_err() {
             // Too much waits already: another time.
             self.translations.forget(number, &mut *self.backend);
         }

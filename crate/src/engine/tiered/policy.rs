@@ -32,9 +32,9 @@ impl Default for Policy {
             }
         } else {
             Policy {
-                quick_arrivals: 20_000,
-                retry_arrivals: 2_000,
-                hot_ticks: 100,
+                quick_arrivals: 100,
+                retry_arrivals: 100,
+                hot_ticks: 5_000,
                 most_pending: 200,
                 most_code_bytes: 64 << 20,
             }

@@ -23,8 +23,8 @@ fn least_gain(level: Level) -> f32 {
     }
 }
 
-/// Chooses the locals.
-pub(super) fn run(region: &mut Region, level: Level) {
+/// How often each slot is read or written for each time the region is entered, as far as the graph tells.
+pub fn slot_uses(region: &Region) -> [f32; 128] {
     let weights = weights(region);
     let mut uses = [0.0f32; 128];
     for (block, weight) in region.blocks.iter().zip(&weights) {
@@ -34,6 +34,12 @@ pub(super) fn run(region: &mut Region, level: Level) {
             }
         }
     }
+    uses
+}
+
+/// Chooses the locals.
+pub(super) fn run(region: &mut Region, level: Level) {
+    let uses = slot_uses(region);
     let written = region.written();
     let mut used = SlotSet(0);
     for slot in SlotSet(u128::MAX).iter() {

@@ -19,6 +19,8 @@ mod windows;
 #[cfg(test)]
 mod tests;
 
+pub use locals::slot_uses;
+
 use std::fmt;
 
 use super::{Block, Region, Terminator};

@@ -90,12 +90,8 @@ fn host_compiler(tier: Tier) -> Result<OwnedTargetIsa, String> {
 }
 
 impl Compiler {
-    /// A compiler that puts its code into `memory`, and the trampoline by which to call it.
-    pub fn new(
-        abi: Abi,
-        passes: PassSet,
-        memory: Arc<Mutex<CodeMemory>>,
-    ) -> Result<(Self, usize), CompileError> {
+    /// A compiler that puts its code into `memory`.
+    pub fn new(abi: Abi, passes: PassSet, memory: Arc<Mutex<CodeMemory>>) -> Result<Self, CompileError> {
         if !cfg!(target_arch = "x86_64") {
             return Err(refused(0, "machine code is only made on x86-64 hosts"));
         }
@@ -121,8 +117,7 @@ impl Compiler {
             let function = thunk::thunk(&compiler.abi, helper as u32, convention);
             compiler.thunks.0[helper] = compiler.finish(function, Tier::Hot, 0)?.function;
         }
-        let trampoline = compiler.finish(thunk::trampoline(convention), Tier::Hot, 0)?;
-        Ok((compiler, trampoline.function))
+        Ok(compiler)
     }
 
     /// Compiles a job. A panic is an error: what cannot be compiled is interpreted.

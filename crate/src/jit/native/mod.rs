@@ -1,5 +1,6 @@
-//! Machine code for the host, by Cranelift.
+//! Machine code for the host: at once by the quick compiler, and by Cranelift where that is worth its time.
 //!
+//! * `quick` — the quick tier;
 //! * `compiler` — a job becomes bytes: passes, then [`lower`], then Cranelift, with one setting for each tier;
 //! * `lower`, `integer`, `float`, `access`, `exits` — from the intermediate representation to Cranelift's;
 //! * `thunk` — the trampoline into regions, and the ways from them to the helpers;
@@ -15,6 +16,7 @@ mod exits;
 mod float;
 mod integer;
 mod lower;
+mod quick;
 #[cfg(test)]
 mod tests;
 mod thunk;
@@ -26,10 +28,14 @@ use parking_lot::Mutex;
 use super::{Backend, Code, CompileError, Finished, Job, Tier};
 use crate::{
     engine::compile_queue::{CompileQueue, Full, Priority},
-    ir::{Abi, passes::PassSet},
+    ir::{
+        Abi,
+        passes::{Level, PassSet, optimise},
+    },
 };
 use code_memory::CodeMemory;
 use compiler::Compiler;
+use quick::QuickCompiler;
 
 /// Most bytes of code held.
 const CODE_LIMIT: usize = 256 << 20;
@@ -54,6 +60,10 @@ pub struct NativeBackend {
     work: Work,
     pending: usize,
     trampoline: usize,
+    abi: Abi,
+    passes: PassSet,
+    /// `None` where the host cannot run its code: then Cranelift does the quick tier too.
+    quick: Option<QuickCompiler>,
 }
 
 #[derive(Debug)]
@@ -74,7 +84,9 @@ impl NativeBackend {
     /// As [`Self::new`], with these passes only: to measure what they are worth.
     pub fn with_passes(abi: Abi, threading: Threading, passes: PassSet) -> Result<Self, CompileError> {
         let memory = Arc::new(Mutex::new(CodeMemory::new(CODE_LIMIT)));
-        let (mut compiler, trampoline) = Compiler::new(abi, passes, Arc::clone(&memory))?;
+        let mut compiler = Compiler::new(abi.clone(), passes, Arc::clone(&memory))?;
+        let trampoline = memory.lock().place(&quick::trampoline())?;
+        let quick = QuickCompiler::new(&abi, |code| memory.lock().place(code))?;
         let work = match threading {
             Threading::Here => Work::Here {
                 compiler: Box::new(compiler),
@@ -90,6 +102,9 @@ impl NativeBackend {
             work,
             pending: 0,
             trampoline,
+            abi,
+            passes,
+            quick,
         })
     }
 }
@@ -109,6 +124,23 @@ impl Backend for NativeBackend {
         }
         self.pending += 1;
         Ok(())
+    }
+
+    fn compile_now(&mut self, job: &mut Job) -> Option<Finished> {
+        if job.tier != Tier::Quick || job.region.entries.is_empty() {
+            return None;
+        }
+        let quick = self.quick.as_mut()?;
+        optimise(&mut job.region, Level::Quick, self.passes);
+        let code = quick.compile(&self.abi, &job.region, job.number)?;
+        let placed = self.memory.lock().place(code);
+        Some(Finished {
+            number: job.number,
+            result: placed.map(|function| Code {
+                function,
+                bytes: code.len(),
+            }),
+        })
     }
 
     fn finished(&mut self, into: &mut Vec<Finished>) {

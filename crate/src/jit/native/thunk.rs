@@ -1,4 +1,4 @@
-//! The code that every region needs, compiled once: the trampoline into regions, and one way to each helper.
+//! The code that every region of Cranelift's needs, compiled once: one way to each helper.
 //!
 //! A way to a helper keeps all registers as they are (Cranelift's `preserve_all` convention). So a call on a cold path
 //! makes nothing of the hot path be spilled, and costs a region few bytes. That convention knows no results: they are left
@@ -65,25 +65,5 @@ pub(super) fn thunk(abi: &Abi, helper: u32, host: CallConv) -> Function {
     let made = b.inst_results(call)[0];
     b.ins().store(trusted(), made, params[5], 0);
     b.ins().return_(&[]);
-    function
-}
-
-/// `extern "C" fn(function, state, entry) -> u32`: calls a region.
-pub(super) fn trampoline(host: CallConv) -> Function {
-    let mut signature = Signature::new(host);
-    signature.params = [I64, I64, I32].map(AbiParam::new).to_vec();
-    signature.returns = vec![AbiParam::new(I32)];
-    let mut function = Function::with_name_signature(Default::default(), signature);
-    let mut context = FunctionBuilderContext::new();
-    let mut b = FunctionBuilder::new(&mut function, &mut context);
-    let block = b.create_block();
-    b.append_block_params_for_function_params(block);
-    b.switch_to_block(block);
-    b.seal_block(block);
-    let params = b.block_params(block).to_vec();
-    let signature = b.import_signature(region_signature());
-    let call = b.ins().call_indirect(signature, params[0], &params[1..]);
-    let reason = b.inst_results(call)[0];
-    b.ins().return_(&[reason]);
     function
 }

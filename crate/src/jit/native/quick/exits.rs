@@ -1,0 +1,223 @@
+//! Ways out of a region, and the ways into code and to the helpers that all regions share.
+
+use super::asm::{Alu, Asm, Cc, Label, Mem, Reg, Shift, Size, Xmm};
+use super::emit::Emit;
+use super::registers::{FRAME, RETIRED, STATE};
+use crate::ir::{Leave, PointId, SlotSet};
+
+/// Code that ways out of one kind share, if there are any.
+#[derive(Debug)]
+pub(super) struct Exits {
+    /// Stores pinned slots and returns; the reason is in `eax`, the point is stored.
+    point: Label,
+    /// Stores pinned slots and returns because the budget is used up; the program counter is in `rax`.
+    budget: Label,
+    /// Returns with the program counter in `rax`; all else is stored.
+    next: Label,
+    /// Goes on in the region for the program counter in `rax`; all else is stored.
+    probe: Label,
+    used: [bool; 4],
+}
+
+impl Exits {
+    pub fn new(asm: &mut Asm) -> Self {
+        Exits {
+            point: asm.label(),
+            budget: asm.label(),
+            next: asm.label(),
+            probe: asm.label(),
+            used: [false; 4],
+        }
+    }
+}
+
+impl Emit<'_> {
+    /// Leaves at a point.
+    pub fn leave_at(&mut self, point: PointId, reason: Leave) {
+        let at_point = Self::state(self.abi.point);
+        self.asm().store_imm(4, at_point, point.0 as i32);
+        self.asm().mov_imm(Reg::RAX, reason as u64);
+        let to = self.exits.point;
+        self.exits.used[0] = true;
+        self.asm().jmp(to);
+    }
+
+    /// Leaves because the budget is used up.
+    pub fn leave_budget(&mut self, pc: u64) {
+        self.asm().mov_imm(Reg::RAX, pc);
+        let to = self.exits.budget;
+        self.exits.used[1] = true;
+        self.asm().jmp(to);
+    }
+
+    /// Stores what is to be stored, and goes on only if instructions are left; the program counter is in `rax`.
+    fn settle(&mut self, dirty: SlotSet) {
+        self.store_slots(dirty);
+        let (retired, until) = (Self::state(self.abi.retired), Self::state(self.abi.run_until));
+        self.asm().store(8, retired, RETIRED);
+        self.asm().alu(Alu::Cmp, Size::Q, RETIRED, until);
+        let next = self.exits.next;
+        self.exits.used[2] = true;
+        self.asm().jcc(Cc::Ae, next);
+    }
+
+    /// Leaves for the guest address `pc`; `dirty` may have been written.
+    pub fn leave_for(&mut self, pc: u64, dirty: SlotSet) {
+        self.asm().mov_imm(Reg::RAX, pc);
+        self.settle(dirty);
+        // Its set in the branch-target cache is known now.
+        let layout = &self.abi.target_layout;
+        let set = (pc >> 1 ^ pc >> layout.fold_shift) as u32 & layout.set_mask;
+        let offset = (set * layout.ways * layout.entry_bytes) as i32;
+        let targets = Self::state(self.abi.targets);
+        self.asm().mov(Size::Q, Reg::RDX, targets);
+        self.ways(offset);
+    }
+
+    /// Leaves for the guest address in `rax`; `dirty` may have been written.
+    pub fn leave_for_rax(&mut self, dirty: SlotSet) {
+        self.settle(dirty);
+        let to = self.exits.probe;
+        self.exits.used[3] = true;
+        self.asm().jmp(to);
+    }
+
+    /// Goes on in the region that a set of the branch-target cache, `offset` bytes from `rdx`, has for `rax`.
+    fn ways(&mut self, offset: i32) {
+        let layout = self.abi.target_layout.clone();
+        let next = self.exits.next;
+        self.exits.used[2] = true;
+        for way in 0..layout.ways {
+            let field = |field: u32| Mem::at(Reg::RDX, offset + (way * layout.entry_bytes + field) as i32);
+            let last = way + 1 == layout.ways;
+            let other = if last { next } else { self.asm().label() };
+            self.asm().alu(Alu::Cmp, Size::Q, Reg::RAX, field(layout.pc));
+            self.asm().jcc(Cc::Ne, other);
+            self.asm().mov(Size::D, Reg::RSI, field(layout.entry));
+            self.asm().jmp_to(field(layout.function));
+            if !last {
+                self.asm().bind(other);
+            }
+        }
+        if layout.ways == 0 {
+            self.asm().jmp(next);
+        }
+    }
+
+    /// Writes the code that ways out share.
+    pub fn shared_exits(&mut self) {
+        let abi = self.abi;
+        let (retired, region) = (Self::state(abi.retired), Self::state(abi.region));
+        let (pc, number, written) = (Self::state(abi.pc), self.number as i32, self.written);
+        if self.exits.used[3] {
+            let layout = abi.target_layout.clone();
+            let (probe, targets) = (self.exits.probe, Self::state(abi.targets));
+            self.asm().bind(probe);
+            self.asm().rorx(Size::Q, Reg::RCX, Reg::RAX, 1);
+            self.asm()
+                .rorx(Size::Q, Reg::RDX, Reg::RAX, layout.fold_shift as u8);
+            self.asm().alu(Alu::Xor, Size::D, Reg::RCX, Reg::RDX);
+            self.asm()
+                .alu_imm(Alu::And, Size::D, Reg::RCX, layout.set_mask as i32);
+            let bytes = layout.ways * layout.entry_bytes;
+            if bytes.is_power_of_two() {
+                self.asm()
+                    .shift(Shift::Shl, Size::D, Reg::RCX, bytes.trailing_zeros() as u8);
+            } else {
+                self.asm().imul_imm(Size::D, Reg::RCX, Reg::RCX, bytes as i32);
+            }
+            self.asm().mov(Size::Q, Reg::RDX, targets);
+            self.asm().alu(Alu::Add, Size::Q, Reg::RDX, Reg::RCX);
+            self.ways(0);
+        }
+        if self.exits.used[2] {
+            let next = self.exits.next;
+            self.asm().bind(next);
+            self.asm().store(8, pc, Reg::RAX);
+            self.asm().store_imm(4, region, number);
+            self.asm().mov_imm(Reg::RAX, Leave::Next as u64);
+            self.asm().ret();
+        }
+        if self.exits.used[1] {
+            let budget = self.exits.budget;
+            self.asm().bind(budget);
+            self.store_slots(written);
+            self.asm().store(8, retired, RETIRED);
+            self.asm().store(8, pc, Reg::RAX);
+            self.asm().store_imm(4, region, number);
+            self.asm().mov_imm(Reg::RAX, Leave::Budget as u64);
+            self.asm().ret();
+        }
+        if self.exits.used[0] {
+            let point = self.exits.point;
+            self.asm().bind(point);
+            self.store_slots(written);
+            self.asm().store(8, retired, RETIRED);
+            self.asm().store_imm(4, region, number);
+            self.asm().ret();
+        }
+    }
+}
+
+/// Registers that a function called by the System V convention keeps for its caller.
+const KEPT: [Reg; 6] = [Reg::RBX, Reg::RBP, Reg::R12, Reg::R13, Reg::R14, Reg::R15];
+/// Those that it may change, but for `rsp`.
+const LOST: [Reg; 9] = [
+    Reg::RAX,
+    Reg::RCX,
+    Reg::RDX,
+    Reg::RSI,
+    Reg::RDI,
+    Reg::R8,
+    Reg::R9,
+    Reg::R10,
+    Reg::R11,
+];
+
+/// `extern "C" fn(function, state, entry) -> u32`: calls a region. Regions may change every register, and use the frame
+/// above their return address.
+pub(super) fn trampoline(asm: &mut Asm) {
+    // With the return address, the saved registers and this, the stack is aligned to 16 bytes at the call.
+    let frame = 8 * FRAME as i32 + 8;
+    for reg in KEPT {
+        asm.push(reg);
+    }
+    asm.lea(Size::Q, Reg::RSP, Mem::at(Reg::RSP, -frame));
+    asm.mov(Size::Q, Reg::RAX, Reg::RDI);
+    asm.mov(Size::Q, STATE, Reg::RSI);
+    asm.mov(Size::D, Reg::RSI, Reg::RDX);
+    asm.call(Reg::RAX);
+    asm.lea(Size::Q, Reg::RSP, Mem::at(Reg::RSP, frame));
+    for reg in KEPT.into_iter().rev() {
+        asm.pop(reg);
+    }
+    asm.ret();
+}
+
+/// The way to the helper whose pointer is at `helper` in the state: takes the arguments from the stack, leaves the result
+/// in the place of the first, and keeps all registers.
+pub(super) fn thunk(asm: &mut Asm, helper: u32) {
+    // Sixteen SSE registers, and eight bytes to align the stack.
+    const SSE_BYTES: i32 = 16 * 8 + 8;
+    for reg in LOST {
+        asm.push(reg);
+    }
+    asm.lea(Size::Q, Reg::RSP, Mem::at(Reg::RSP, -SSE_BYTES));
+    for number in 0..16 {
+        asm.store_xmm(Mem::at(Reg::RSP, 8 * i32::from(number)), Xmm(number));
+    }
+    let first = SSE_BYTES + 8 * LOST.len() as i32 + 8;
+    for (number, reg) in [Reg::RSI, Reg::RDX, Reg::RCX, Reg::R8].into_iter().enumerate() {
+        asm.mov(Size::Q, reg, Mem::at(Reg::RSP, first + 8 * number as i32));
+    }
+    asm.call(Mem::at(STATE, helper as i32));
+    asm.store(8, Mem::at(Reg::RSP, first), Reg::RAX);
+    for number in 0..16 {
+        asm.load_xmm(Xmm(number), Mem::at(Reg::RSP, 8 * i32::from(number)));
+    }
+    asm.lea(Size::Q, Reg::RSP, Mem::at(Reg::RSP, SSE_BYTES));
+    for reg in LOST.into_iter().rev() {
+        asm.pop(reg);
+    }
+    asm.ret();
+}
