@@ -5,11 +5,11 @@
 //! thus two loads, with no look-up by address. A write to the page drops it whole.
 
 use std::cell::Cell;
-use std::collections::HashMap;
 
 use crate::isa::riscv::decode::decode;
 use crate::isa::riscv::insn::{Insn, Op};
 use crate::mem::{PAGE_SIZE, Ram};
+use rustc_hash::FxHashMap;
 
 /// No instruction was decoded at this offset yet.
 pub const UNDECODED: u16 = u16::MAX;
@@ -137,7 +137,7 @@ impl Page {
 /// All decoded pages of a machine.
 #[derive(Debug)]
 pub struct CodeCache {
-    pages: HashMap<u64, Box<Page>>,
+    pages: FxHashMap<u64, Box<Page>>,
     /// A page that holds nothing.
     empty: Box<Page>,
     instructions: usize,
@@ -155,7 +155,7 @@ pub struct CodeCache {
 impl Default for CodeCache {
     fn default() -> Self {
         CodeCache {
-            pages: HashMap::new(),
+            pages: FxHashMap::default(),
             empty: Page::new(u64::MAX, u16::MAX),
             instructions: 0,
             drops: 0,
@@ -187,6 +187,22 @@ impl CodeCache {
             self.instructions += page.insns.len() - before;
         }
         Some(&raw const **page)
+    }
+
+    /// Sets how many arrivals are left at a guest-physical address, if its page is decoded.
+    pub fn set_heat(&self, physical: u64, heat: u16) {
+        if let Some(page) = self.pages.get(&(physical & !(PAGE_SIZE - 1))) {
+            page.slot(physical).set_heat(heat);
+        }
+    }
+
+    /// Lets an address that was arrived at stay interpreted for long.
+    pub fn hold_back(&self, physical: u64) {
+        let page = self.pages.get(&(physical & !(PAGE_SIZE - 1)));
+        let slot = page.map(|page| page.slot(physical));
+        if let Some(slot) = slot.filter(|slot| slot.heat() != self.initial_heat) {
+            slot.set_heat(u16::MAX);
+        }
     }
 
     /// Drops the pages whose memory was written.

@@ -283,6 +283,55 @@ fn distance(start: *const Insn, end: *const Insn) -> u64 {
     ((end as usize - start as usize) / size_of::<Insn>()) as u64
 }
 
+/// What [`run_system`] came to.
+#[derive(Debug)]
+pub(super) enum Systems {
+    /// The next instruction is another, or not at hand.
+    None,
+    /// Some were executed, and the top of [`run`] is wanted.
+    Done,
+    /// The engine is to be left.
+    Leave(Leave),
+}
+
+/// Executes the system instructions that come next. They often stand in rows, as where a kernel is entered.
+pub(super) fn run_system<B: Bus>(core: &mut Core, bus: &mut B) -> Systems {
+    let privilege = core.hart.state.privilege;
+    let mut systems = Systems::None;
+    while core.hart.state.retired < core.hart.run_until {
+        let pc = core.hart.state.pc;
+        let Some(page) = core.fetch.get(pc, privilege) else {
+            break;
+        };
+        // SAFETY: remembered pages are forgotten before they are dropped, and decode more only at the top of `run`.
+        let insn = unsafe {
+            let index = (*page).index(pc);
+            if index == UNDECODED {
+                break;
+            }
+            &*(*page).insn(index)
+        };
+        if !insn.op.is_system() {
+            break;
+        }
+        systems = Systems::Done;
+        if let Some(leave) = system_instruction(core, bus, insn) {
+            return Systems::Leave(leave);
+        }
+        let hart = &core.hart;
+        if hart.state.waiting
+            || hart.state.privilege != privilege
+            || hart.state.pc != pc.wrapping_add(u64::from(insn.len))
+            || hart.fetch_flush != FetchFlush::Nothing
+            || bus.ram().has_stale_code()
+            || hart.pending_interrupt().is_some()
+        {
+            break;
+        }
+    }
+    systems
+}
+
 /// Executes a system instruction at `pc`.
 #[inline(never)]
 fn system_instruction<B: Bus>(core: &mut Core, bus: &mut B, insn: &Insn) -> Option<Leave> {

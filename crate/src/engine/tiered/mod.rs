@@ -21,7 +21,7 @@ pub use stats::JitStats;
 pub use translations::{Key, State, Translation, Translations};
 
 use super::code::{CodeCache, Page};
-use super::interpreter::{self, Entry, OFFSET};
+use super::interpreter::{self, Entry, OFFSET, Systems};
 use super::{Core, EngineConfig, Leave};
 use crate::engine::branch_target::Target;
 use crate::ir::passes::{PassSet, shape};
@@ -85,11 +85,11 @@ impl Jit {
     }
 
     /// Takes what the back end has finished.
-    fn collect(&mut self) {
+    fn collect(&mut self, code: &CodeCache) {
         let mut finished = std::mem::take(&mut self.finished);
         self.backend.finished(&mut finished);
         for done in finished.drain(..) {
-            self.take(done);
+            self.take(done, code);
         }
         self.finished = finished;
         let bytes = self.backend.code_bytes();
@@ -100,7 +100,7 @@ impl Jit {
     }
 
     /// Takes a job that is done.
-    fn take(&mut self, Finished { number, result }: Finished) {
+    fn take(&mut self, Finished { number, result }: Finished, code: &CodeCache) {
         let state = match result {
             Ok(code) => {
                 self.stats.compiled += 1;
@@ -114,6 +114,11 @@ impl Jit {
             }
         };
         self.translations.finish(number, state, &mut *self.backend);
+        if let (State::Ready(_), Some(translation)) = (state, self.translations.get(number)) {
+            // The next to arrive at an entry looks for it at once.
+            let entries = translation.entries.iter();
+            entries.for_each(|key| code.set_heat(key.physical, 0));
+        }
     }
 
     /// Execution arrives at `pc`, in `page`, whose heat is used up: the code to go on in, if there is any yet.
@@ -134,14 +139,14 @@ impl Jit {
         }
         let retry = match self.translations.find(key) {
             None => retry,
-            Some(translation) => match translation.state {
+            Some((translation, entry)) => match translation.state {
                 State::Refused => u16::MAX,
                 State::Pending => self.policy.retry_arrivals,
                 State::Ready(compiled) => {
                     if mapped(core, bus, &translation.pages) {
                         let target = Target {
                             function: compiled.function,
-                            entry: 0,
+                            entry,
                         };
                         let targets = core.targets.get_or_insert_default();
                         targets.of(privilege).insert(pc, target);
@@ -179,11 +184,33 @@ impl Jit {
         let Some(pages) = pages.collect::<Option<Vec<_>>>() else {
             return u16::MAX;
         };
+        let physical = |pc: u64| {
+            let page = pages.iter().find(|page| page.0 == pc & !OFFSET);
+            page.map(|page| page.1 | pc & OFFSET)
+        };
+        let entries = formed.entries.iter();
+        let entries = entries.map(|&pc| {
+            Some(Key {
+                pc,
+                physical: physical(pc)?,
+                ..key
+            })
+        });
+        let Some(entries) = entries.collect::<Option<Vec<_>>>() else {
+            return u16::MAX;
+        };
+        // What it holds need not become a region of its own: it is entered in front of that.
+        for &start in &formed.starts {
+            physical(start)
+                .into_iter()
+                .for_each(|physical| code.hold_back(physical));
+        }
         // Points change their numbers here, and nowhere later.
         shape(&mut formed.region, self.passes);
         self.stats.formed(tier, formed.region.guest_instructions());
         let number = self.translations.add(Translation {
             key,
+            entries,
             pages,
             points: formed.region.points.clone(),
             tier,
@@ -208,7 +235,7 @@ impl Jit {
             tier,
         };
         if let Some(done) = self.backend.compile_now(&mut job) {
-            self.take(done);
+            self.take(done, code);
         } else if self.backend.submit(job).is_err() {
             // Too much waits already: another time.
             self.translations.forget(number, &mut *self.backend);
@@ -292,7 +319,7 @@ pub fn run<B: Bus>(
     core.heat_step = 1;
     core.context.helpers = helpers::table::<B>();
     core.targets.get_or_insert_default();
-    jit.collect();
+    jit.collect(code);
     // The instruction at `pc` is one that compiled code has left to the interpreter.
     let mut interpret = false;
     for _ in 0..=instructions {
@@ -319,6 +346,11 @@ pub fn run<B: Bus>(
         let target = match known {
             Some(target) => target,
             None => {
+                match interpreter::run_system(core, bus) {
+                    Systems::None => {}
+                    Systems::Done => continue,
+                    Systems::Leave(leave) => return leave,
+                }
                 let entry = match interpreter::locate(core, code, bus) {
                     Ok(entry) => entry,
                     Err(exception) => {

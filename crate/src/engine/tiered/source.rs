@@ -1,7 +1,6 @@
 //! Guest code as region forming sees it, and what the run loop knows of how it behaves.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::engine::Core;
@@ -9,10 +8,14 @@ use crate::engine::code::{CodeCache, Page, UNDECODED};
 use crate::engine::interpreter::{OFFSET, decoded_page};
 use crate::isa::riscv::insn::Insn;
 use crate::jit::region::{Profile, Source};
-use crate::mem::Bus;
+use crate::mem::{Bus, PAGE_SIZE};
+use rustc_hash::FxHashMap;
+
+/// An address is often reached if its arrivals have used up one part in so many of its heat.
+const OFTEN: u16 = 32;
 
 /// Pages found so far: guest-virtual page to decoded page, `None` where there is none to be had.
-type Pages = Rc<RefCell<HashMap<u64, Option<*const Page>>>>;
+type Pages = Rc<RefCell<FxHashMap<u64, Option<*const Page>>>>;
 
 /// The code that a core sees now.
 #[derive(Debug)]
@@ -94,6 +97,36 @@ impl Profile for Arrivals {
 
     fn targets(&self, _: u64) -> &[u64] {
         &[]
+    }
+
+    fn often_reached(&self, pc: u64) -> Vec<u64> {
+        let pages = self.pages.borrow();
+        let mut reached = Vec::new();
+        for base in [
+            pc & !OFFSET,
+            (pc & !OFFSET).wrapping_sub(PAGE_SIZE),
+            (pc & !OFFSET).wrapping_add(PAGE_SIZE),
+        ] {
+            let Some(&Some(page)) = pages.get(&base) else {
+                continue;
+            };
+            // SAFETY: as in `GuestCode::page`, which lives.
+            let page = unsafe { &*page };
+            for pc in (0..PAGE_SIZE).step_by(2).map(|offset| base | offset) {
+                let slot = page.slot(pc);
+                // More heat than at first means that it was compiled with something already.
+                let left = if slot.heat() > self.initial {
+                    0
+                } else {
+                    slot.heat()
+                };
+                if slot.index != UNDECODED && left < self.initial - self.initial / OFTEN {
+                    reached.push((left, pc));
+                }
+            }
+        }
+        reached.sort_unstable();
+        reached.into_iter().map(|(_, pc)| pc).collect()
     }
 }
 

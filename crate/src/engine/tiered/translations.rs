@@ -4,11 +4,10 @@
 //! holds where the page table said its pages are: it may run only where it still says so. A write to any of its pages
 //! drops it.
 
-use std::collections::HashMap;
-
 use crate::ir::Point;
 use crate::isa::riscv::hart::Privilege;
 use crate::jit::{Backend, Code, Tier};
+use rustc_hash::FxHashMap;
 
 /// What a translation is found by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,8 +45,10 @@ pub enum State {
 /// One region and its code.
 #[derive(Debug)]
 pub struct Translation {
-    /// What it is found by.
+    /// What it is found by, and what it was made for.
     pub key: Key,
+    /// What it can be found by too: its entries, in their order, of which `key` is the first.
+    pub entries: Vec<Key>,
     /// Its pages: guest-virtual and guest-physical.
     pub pages: Vec<(u64, u64)>,
     /// Where it may be left within a block.
@@ -63,8 +64,8 @@ pub struct Translation {
 /// Those of one key.
 #[derive(Debug, Default, Clone, Copy)]
 struct Versions {
-    /// The one to run.
-    current: Option<u32>,
+    /// The one to run, and at which of its entries.
+    current: Option<(u32, u32)>,
     /// The one that will replace it, while it is being compiled.
     next: Option<u32>,
 }
@@ -72,12 +73,12 @@ struct Versions {
 /// The cache.
 #[derive(Debug, Default)]
 pub struct Translations {
-    all: HashMap<u32, Translation>,
-    by_key: HashMap<Key, Versions>,
+    all: FxHashMap<u32, Translation>,
+    by_key: FxHashMap<Key, Versions>,
     /// By guest-physical page.
-    by_page: HashMap<u64, Vec<u32>>,
+    by_page: FxHashMap<u64, Vec<u32>>,
     /// Guest-virtual pages, with how many translations lie in each.
-    virtual_pages: HashMap<u64, u32>,
+    virtual_pages: FxHashMap<u64, u32>,
     last_number: u32,
     /// Changes whenever code is given back: who remembers functions forgets them then.
     pub generation: u64,
@@ -94,10 +95,13 @@ impl Translations {
             self.by_page.entry(physical_page).or_default().push(number);
             *self.virtual_pages.entry(virtual_page).or_default() += 1;
         }
-        let versions = self.by_key.entry(translation.key).or_default();
-        match versions.current {
-            None => versions.current = Some(number),
-            Some(_) => versions.next = Some(number),
+        for (entry, &key) in (0..).zip(&translation.entries) {
+            let versions = self.by_key.entry(key).or_default();
+            match versions.current {
+                None => versions.current = Some((number, entry)),
+                Some(_) if key == translation.key => versions.next = Some(number),
+                Some(_) => {}
+            }
         }
         self.all.insert(number, translation);
         number
@@ -113,9 +117,10 @@ impl Translations {
         self.all.get_mut(&number)
     }
 
-    /// The translation to run at a key, or that is on its way there.
-    pub fn find(&self, key: Key) -> Option<&Translation> {
-        self.all.get(&self.by_key.get(&key)?.current?)
+    /// The translation to run at a key, or that is on its way there, and the number of its entry.
+    pub fn find(&self, key: Key) -> Option<(&Translation, u32)> {
+        let (number, entry) = self.by_key.get(&key)?.current?;
+        Some((self.all.get(&number)?, entry))
     }
 
     /// Whether a better translation of `key` is being compiled.
@@ -139,17 +144,31 @@ impl Translations {
             return;
         };
         translation.state = state;
-        let key = translation.key;
+        let (key, entries) = (translation.key, translation.entries.clone());
         let Some(versions) = self.by_key.get_mut(&key) else {
             return;
         };
+        let mut old = None;
         if versions.next == Some(number) {
             versions.next = None;
             if state == State::Refused {
                 self.remove(number, backend);
-            } else if let Some(old) = versions.current.replace(number) {
-                self.remove(old, backend);
+                return;
             }
+            old = versions.current.replace((number, 0));
+        }
+        if let Some((old, entry)) = old {
+            // One that was made for another address lives on for that.
+            if entry == 0 {
+                self.remove(old, backend);
+            } else {
+                self.generation += 1;
+            }
+        }
+        // Entries of others that have gone since.
+        for (entry, key) in (0..).zip(entries) {
+            let versions = self.by_key.entry(key).or_default();
+            versions.current.get_or_insert((number, entry));
         }
     }
 
@@ -197,15 +216,17 @@ impl Translations {
                 }
             }
         }
-        if let Some(versions) = self.by_key.get_mut(&translation.key) {
-            for version in [&mut versions.current, &mut versions.next] {
-                version.take_if(|version| *version == number);
+        for key in translation.entries {
+            let Some(versions) = self.by_key.get_mut(&key) else {
+                continue;
+            };
+            versions.current.take_if(|current| current.0 == number);
+            versions.next.take_if(|next| *next == number);
+            if versions.current.is_none() {
+                versions.current = versions.next.take().map(|next| (next, 0));
             }
             if versions.current.is_none() {
-                versions.current = versions.next.take();
-            }
-            if versions.current.is_none() {
-                self.by_key.remove(&translation.key);
+                self.by_key.remove(&key);
             }
         }
     }

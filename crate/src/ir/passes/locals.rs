@@ -58,8 +58,9 @@ pub(super) fn run(region: &mut Region, level: Level) {
 fn weights(region: &Region) -> Vec<f32> {
     let depths = depths(region);
     let mut weights = vec![0.0f32; region.blocks.len()];
-    if let Some(entry) = region.entries.first() {
-        weights[entry.0 as usize] = ROUNDS.powi(depths[entry.0 as usize]);
+    // Entries share: which one it is entered at is not known.
+    for entry in &region.entries {
+        weights[entry.0 as usize] = ROUNDS.powi(depths[entry.0 as usize]) / region.entries.len() as f32;
     }
     for (number, block) in region.blocks.iter().enumerate() {
         let both = block.end.successors().count() as f32;

@@ -158,6 +158,13 @@ impl Op {
         float && !reads_only
     }
 
+    /// Whether it is a CSR, environment, privileged or cache-block instruction: engines do these between others, where all
+    /// state is exact.
+    pub fn is_system(self) -> bool {
+        (Op::Ecall as u8..=Op::SfenceInvalIr as u8).contains(&(self as u8))
+            || (Op::CboInval as u8..=Op::CboZero as u8).contains(&(self as u8))
+    }
+
     /// Whether execution never goes on at the next instruction in memory without leaving the straight line first:
     /// the decoder ends a run here.
     pub fn ends_run(self) -> bool {

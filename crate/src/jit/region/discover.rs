@@ -3,10 +3,10 @@
 //! Calls are followed into the callee with a *context*, the chain of calls that led there; code is told apart by address
 //! and context, so a callee stands in the region once for each call, and where it returns to is known there.
 
-use std::collections::{BinaryHeap, HashMap};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::BinaryHeap;
 
 use crate::isa::riscv::insn::{Insn, Op, Reg};
+use rustc_hash::FxHashMap;
 
 /// Guest code.
 pub trait Source {
@@ -21,6 +21,11 @@ pub trait Profile {
     fn taken_ratio(&self, pc: u64) -> Option<f32>;
     /// Where the indirect jump at `pc` mostly goes, the most frequent first.
     fn targets(&self, pc: u64) -> &[u64];
+    /// Addresses near `pc` that execution often jumps to, the most frequent first: where the indirect jump there may go if
+    /// its targets are not known.
+    fn often_reached(&self, _pc: u64) -> Vec<u64> {
+        Vec::new()
+    }
 }
 
 /// Nothing known.
@@ -45,6 +50,10 @@ pub struct Limits {
     pub blocks: usize,
     /// Calls within calls that are followed.
     pub inline_depth: usize,
+    /// Instructions of a function up to its return, in a straight line, beyond which a call to it is not followed.
+    pub inline_size: usize,
+    /// Whether only functions are followed that call none.
+    pub inline_leaves: bool,
     /// How often a function may be among the calls that led to its own call.
     pub recursion: usize,
     /// Pages of guest code.
@@ -53,32 +62,37 @@ pub struct Limits {
     pub targets: usize,
     /// Sides of branches taken less often than this are left out.
     pub cold: f32,
-    /// Loop headers at which the region can be entered too.
-    pub loop_entries: usize,
+    /// Further places at which the region can be entered: where calls that are not followed return to, what comes after
+    /// instructions that are left to the interpreter, and loop headers.
+    pub entries: usize,
 }
 
 impl Limits {
     /// For code that is compiled fast.
     pub const QUICK: Limits = Limits {
-        instructions: 200,
-        blocks: 48,
+        instructions: 600,
+        blocks: 120,
         inline_depth: 1,
+        inline_size: 24,
+        inline_leaves: true,
         recursion: 0,
         pages: 2,
         targets: 1,
         cold: 0.01,
-        loop_entries: 0,
+        entries: 32,
     };
     /// For code that is worth every effort.
     pub const HOT: Limits = Limits {
         instructions: 1000,
         blocks: 200,
         inline_depth: 4,
+        inline_size: 60,
+        inline_leaves: false,
         recursion: 2,
         pages: 8,
         targets: 2,
         cold: 0.002,
-        loop_entries: 0,
+        entries: 48,
     };
 }
 
@@ -160,29 +174,7 @@ impl Ord for Candidate {
     }
 }
 
-/// A fast hash for places: guest code chooses them, but a region holds few.
-#[derive(Debug, Default)]
-pub(super) struct PlaceHasher(u64);
-
-impl Hasher for PlaceHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.write_u64(u64::from(byte));
-        }
-    }
-    fn write_u32(&mut self, number: u32) {
-        self.write_u64(u64::from(number));
-    }
-    fn write_u64(&mut self, number: u64) {
-        let mixed = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 = mixed ^ mixed >> 32;
-    }
-}
-
-pub(super) type PlaceMap<T> = HashMap<Place, T, BuildHasherDefault<PlaceHasher>>;
+pub(super) type PlaceMap<T> = FxHashMap<Place, T>;
 
 /// What belongs to a region.
 #[derive(Debug)]
@@ -193,6 +185,9 @@ pub(super) struct Discovered {
     /// The node that each instruction is in.
     owners: PlaceMap<u32>,
     pub pages: Vec<u64>,
+    /// Where execution comes back after it had to leave: behind calls that are not followed, and behind instructions
+    /// that are left to the interpreter. Only in the function that the region was entered in.
+    pub resumes: Vec<Place>,
 }
 
 impl Discovered {
@@ -223,11 +218,9 @@ pub(super) fn discover(
                 callee: entry,
                 depth: 0,
             }],
-            owners: PlaceMap::with_capacity_and_hasher(
-                limits.instructions.min(256),
-                BuildHasherDefault::new(),
-            ),
+            owners: PlaceMap::with_capacity_and_hasher(limits.instructions.min(256), Default::default()),
             pages: Vec::new(),
+            resumes: Vec::new(),
         },
         candidates: BinaryHeap::new(),
         order: 0,
@@ -260,6 +253,17 @@ impl<S: Source, P: Profile> Walk<'_, S, P> {
             order: self.order,
             place,
         });
+    }
+
+    /// Execution leaves in front of `place` and will come back there: it shall find the region again.
+    fn resume(&mut self, place: Place, weight: f32) {
+        if place.context == ContextId::ROOT
+            && self.found.resumes.len() < self.limits.entries
+            && !self.found.resumes.contains(&place)
+        {
+            self.found.resumes.push(place);
+            self.propose(place, weight);
+        }
     }
 
     /// Makes `place` the start of a node, if it can be had.
@@ -389,7 +393,12 @@ impl<S: Source, P: Profile> Walk<'_, S, P> {
                     }
                 }
             }
-            Op::Jal if is_link(insn.rd) => edges[0] = self.call(here, next.pc, target.pc, weight),
+            Op::Jal if is_link(insn.rd) => {
+                edges[0] = self.call(here, next.pc, target.pc, weight);
+                if edges[0].is_none_or(|callee| callee.context == ContextId::ROOT) {
+                    self.resume(next, weight);
+                }
+            }
             Op::Jal => {
                 edges[0] = Some(target);
                 self.propose(target, weight);
@@ -415,7 +424,16 @@ impl<S: Source, P: Profile> Walk<'_, S, P> {
                 for (edge, &target) in edges.iter_mut().zip(&targets[..count]) {
                     *edge = self.jump_or_call(here, &insn, next.pc, target, weight / count as f32);
                 }
+                if is_link(insn.rd) {
+                    self.resume(next, weight);
+                } else if count == 0 && !is_return(&insn) {
+                    // Perhaps a jump by a table: it finds the ways that were often taken in this region.
+                    for pc in profile.often_reached(pc) {
+                        self.resume(Place { pc, ..here }, weight / 2.0);
+                    }
+                }
             }
+            op if is_resumed(op) => self.resume(next, weight),
             _ => {}
         }
         edges
@@ -453,6 +471,26 @@ impl<S: Source, P: Profile> Walk<'_, S, P> {
         Some(base.wrapping_add(i64::from(insn.imm) as u64) & !1)
     }
 
+    /// Whether a function is small enough to stand in a region once for each call: what is called from many places would
+    /// stand in many.
+    fn is_worth_following(&mut self, callee: u64) -> bool {
+        let mut pc = callee;
+        for _ in 0..self.limits.inline_size {
+            let Some(insn) = self.source.instruction(pc) else {
+                return false;
+            };
+            let calls = matches!(insn.op, Op::Jal | Op::Jalr) && is_link(insn.rd);
+            if insn.op.is_system() || calls && self.limits.inline_leaves {
+                return false;
+            }
+            if insn.op == Op::Jalr && !calls {
+                return true;
+            }
+            pc = pc.wrapping_add(u64::from(insn.len.max(2)));
+        }
+        false
+    }
+
     /// Follows a call, if it is not too deep.
     fn call(&mut self, here: Place, return_pc: u64, callee: u64, weight: f32) -> Option<Place> {
         let caller = self.found.contexts[here.context.0 as usize];
@@ -465,7 +503,10 @@ impl<S: Source, P: Profile> Walk<'_, S, P> {
             }
             context = at.parent;
         }
-        if caller.depth >= self.limits.inline_depth || seen > self.limits.recursion {
+        if caller.depth >= self.limits.inline_depth
+            || seen > self.limits.recursion
+            || !self.is_worth_following(callee)
+        {
             // The function that the region was entered by can be gone on in, only that its caller is unknown then.
             let root = Place {
                 pc: callee,
@@ -503,11 +544,15 @@ fn is_return(insn: &Insn) -> bool {
     insn.rd == Reg::SINK && is_link(insn.rs1) && insn.imm == 0
 }
 
+/// Whether execution goes on behind it, once it has been interpreted.
+fn is_resumed(op: Op) -> bool {
+    op.is_system() && !matches!(op, Op::Ebreak | Op::Mret | Op::Sret)
+}
+
 /// Whether a block ends with it. What is not compiled does: there execution leaves the region.
 fn ends_block(op: Op) -> bool {
     let branch = (Op::Beq as u8..=Op::Bgeu as u8).contains(&(op as u8));
-    let system = (Op::Ecall as u8..=Op::SfenceInvalIr as u8).contains(&(op as u8));
-    branch || system || op as u8 >= Op::CboInval as u8 || matches!(op, Op::Jal | Op::Jalr)
+    branch || op.is_system() || op as u8 >= Op::CboInval as u8 || matches!(op, Op::Jal | Op::Jalr)
 }
 
 #[cfg(test)]

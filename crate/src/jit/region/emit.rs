@@ -14,6 +14,8 @@ pub struct Formed {
     pub region: Region,
     /// Guest-virtual addresses of the entries, in the region's order.
     pub entries: Vec<u64>,
+    /// Guest-virtual addresses at which its blocks start, but for those of functions that were followed.
+    pub starts: Vec<u64>,
     /// Guest-virtual addresses of the pages that its code is in: it is valid while all of them are mapped as they were,
     /// and hold what they held.
     pub pages: Vec<u64>,
@@ -35,6 +37,10 @@ pub fn form(entry: u64, source: &mut impl Source, limits: &Limits, profile: &imp
         found,
     };
     let first = emit.block_of(place)?;
+    let mut roots = vec![first];
+    for place in emit.found.resumes.clone() {
+        roots.extend(emit.block_of(place).filter(|id| !roots.contains(id)));
+    }
     while let Some((node, id)) = emit.waiting.pop() {
         emit.lift(node, id);
     }
@@ -43,7 +49,7 @@ pub fn form(entry: u64, source: &mut impl Source, limits: &Limits, profile: &imp
     {
         return None;
     }
-    Some(emit.finish(first, limits))
+    Some(emit.finish(roots, limits))
 }
 
 /// A block that is being made, and what is not part of it in the end.
@@ -227,18 +233,22 @@ impl Emit {
         draft.guards = self.builder.take_guards();
     }
 
-    /// Puts the blocks in order and settles what needs all of them.
-    fn finish(mut self, first: BlockId, limits: &Limits) -> Formed {
-        let order = Order::of(&self.blocks, first);
-        self.drop_needless_guards(&order);
+    /// Puts the blocks in order and settles what needs all of them. It is entered at `roots`, the first first.
+    fn finish(mut self, mut roots: Vec<BlockId>, limits: &Limits) -> Formed {
+        // Nothing is to be had by coming back to where nothing is done.
+        let first = roots[0];
+        roots.retain(|&id| id == first || !self.does_nothing(id));
+        let order = Order::of(&self.blocks, &roots);
+        self.drop_needless_guards(&order, &roots);
         let mut drafts: Vec<Option<Draft>> = self.blocks.into_iter().map(Some).collect();
         let mut region = Region {
             blocks: Vec::with_capacity(order.ids.len()),
-            entries: vec![BlockId(0)],
+            entries: roots.iter().map(|&id| order.position(id)).collect(),
             points: self.builder.points,
             locals: SlotSet::default(),
         };
-        let mut entries = vec![region_pc(&drafts, first)];
+        let mut entries: Vec<u64> = roots.iter().map(|&id| region_pc(&drafts, id)).collect();
+        let mut starts = Vec::with_capacity(order.ids.len());
         for (position, &id) in order.ids.iter().enumerate() {
             let Some(draft) = drafts[id.0 as usize].take() else {
                 continue;
@@ -252,11 +262,14 @@ impl Emit {
                 }
                 _ => {}
             }
+            if !draft.exit && draft.context == ContextId::ROOT {
+                starts.push(block.pc);
+            }
             block.poll = order.loops_to[position];
             if block.poll
-                && position > 0
                 && draft.context == ContextId::ROOT
-                && entries.len() <= limits.loop_entries
+                && entries.len() <= limits.entries
+                && !roots.contains(&id)
             {
                 region.entries.push(BlockId(position as u32));
                 entries.push(block.pc);
@@ -267,12 +280,19 @@ impl Emit {
         Formed {
             region,
             entries,
+            starts,
             pages: self.found.pages,
         }
     }
 
+    /// Whether a block only leaves what it starts with to the interpreter.
+    fn does_nothing(&self, id: BlockId) -> bool {
+        matches!(self.blocks[id.0 as usize].block.end, Terminator::Interpret(at)
+            if self.builder.points[at.0 as usize].done == 0)
+    }
+
     /// Takes guards out where every way to them has been through one already.
-    fn drop_needless_guards(&mut self, order: &Order) {
+    fn drop_needless_guards(&mut self, order: &Order, roots: &[BlockId]) {
         if self.blocks.iter().all(|draft| draft.guards.is_empty()) {
             return;
         }
@@ -287,7 +307,7 @@ impl Emit {
         let mut before = vec![FloatState::Dirty; blocks.len()];
         // It can be entered here, and at any loop.
         for (&id, loops_to) in order.ids.iter().zip(&order.loops_to) {
-            if id == order.ids[0] || *loops_to {
+            if roots.contains(&id) || *loops_to {
                 before[id.0 as usize] = FloatState::Unknown;
             }
         }
@@ -322,7 +342,8 @@ struct Order {
 }
 
 impl Order {
-    fn of(blocks: &[Draft], first: BlockId) -> Self {
+    /// All that `roots` lead to. What others than the first lead to comes before what that leads to.
+    fn of(blocks: &[Draft], roots: &[BlockId]) -> Self {
         const UNSEEN: u8 = 0;
         const OPEN: u8 = 1;
         const DONE: u8 = 2;
@@ -343,23 +364,28 @@ impl Order {
             }
             list
         };
-        let mut way = vec![(first, successors(first))];
-        state[first.0 as usize] = OPEN;
-        while let Some((id, left)) = way.last_mut() {
-            let id = *id;
-            match left.iter_mut().find_map(Option::take) {
-                Some(to) => match state[to.0 as usize] {
-                    UNSEEN => {
-                        state[to.0 as usize] = OPEN;
-                        way.push((to, successors(to)));
+        for &root in roots {
+            if state[root.0 as usize] != UNSEEN {
+                continue;
+            }
+            let mut way = vec![(root, successors(root))];
+            state[root.0 as usize] = OPEN;
+            while let Some((id, left)) = way.last_mut() {
+                let id = *id;
+                match left.iter_mut().find_map(Option::take) {
+                    Some(to) => match state[to.0 as usize] {
+                        UNSEEN => {
+                            state[to.0 as usize] = OPEN;
+                            way.push((to, successors(to)));
+                        }
+                        OPEN => back.push(to),
+                        _ => {}
+                    },
+                    None => {
+                        state[id.0 as usize] = DONE;
+                        ids.push(id);
+                        way.pop();
                     }
-                    OPEN => back.push(to),
-                    _ => {}
-                },
-                None => {
-                    state[id.0 as usize] = DONE;
-                    ids.push(id);
-                    way.pop();
                 }
             }
         }

@@ -24,9 +24,9 @@ pub struct Function {
 pub const STATE: u32 = 0;
 const LABEL: u32 = 1;
 
-/// The function for a region, which stores `number` when it leaves.
-pub fn function(number: u32, region: &Region, abi: &Abi, features: Features) -> Function {
-    let mut emitter = Emitter::new(number, region, abi, features);
+/// The function for a region, which stores `number` when it leaves, and will be at `place` in the table.
+pub fn function(number: u32, place: u32, region: &Region, abi: &Abi, features: Features) -> Function {
+    let mut emitter = Emitter::new(number, place, region, abi, features);
     emitter.prologue();
     emitter.body();
     emitter.epilogue();
@@ -44,6 +44,8 @@ pub struct Ways {
     pub stopped: u32,
     interpret: u32,
     budget: u32,
+    /// The loop around everything, where the function goes on in itself.
+    again: Option<u32>,
 }
 
 /// An operand that can be read several times.
@@ -62,6 +64,7 @@ pub struct Emitter<'a> {
     pub abi: &'a Abi,
     pub features: Features,
     number: u32,
+    place: u32,
     code: Vec<u8>,
     hints: Vec<(u32, bool)>,
     types: Vec<ValType>,
@@ -107,12 +110,13 @@ pub fn at(offset: u32) -> MemArg {
 }
 
 impl<'a> Emitter<'a> {
-    fn new(number: u32, region: &'a Region, abi: &'a Abi, features: Features) -> Self {
+    fn new(number: u32, place: u32, region: &'a Region, abi: &'a Abi, features: Features) -> Self {
         let mut emitter = Self {
             region,
             abi,
             features,
             number,
+            place,
             code: Vec::with_capacity(1024),
             hints: Vec::new(),
             types: Vec::new(),
@@ -238,6 +242,15 @@ impl<'a> Emitter<'a> {
         set
     }
 
+    /// Whether it may go on in itself: where it leaves for an address that is known only when it runs (a return, a jump by a
+    /// table) that may be an entry of its own. What is in locals stays there then.
+    fn comes_back(&self) -> bool {
+        let leads_anywhere = |block: &Block| matches!(block.end, Terminator::ExitTo(_));
+        self.features.tail_calls
+            && self.region.entries.len() > 1
+            && self.region.blocks.iter().any(leads_anywhere)
+    }
+
     /// Loads what is kept in locals, and opens the labels by which the region is left.
     fn prologue(&mut self) {
         let (retired, table) = (self.retired, self.table);
@@ -255,6 +268,11 @@ impl<'a> Emitter<'a> {
             self.op().local_set(local);
         }
         self.start_limits();
+        if self.comes_back() {
+            self.op().loop_(BlockType::Empty);
+            self.depth += 1;
+            self.ways.again = Some(self.depth);
+        }
         self.ways.exit = self.block();
         self.ways.stopped = self.block();
         self.ways.interpret = self.block();
@@ -273,6 +291,7 @@ impl<'a> Emitter<'a> {
         }
         self.end();
         let (abi, retired, pc, point, number) = (self.abi, self.retired, self.pc, self.point, self.number);
+        let next = self.features.tail_calls.then(|| self.find_next());
         for slot in self
             .region
             .written()
@@ -290,11 +309,13 @@ impl<'a> Emitter<'a> {
             .local_get(STATE)
             .local_get(retired)
             .i64_store(at(abi.retired));
-        if self.features.tail_calls {
-            self.op().local_get(leave).i32_eqz();
+        if let Some(next) = next {
+            self.op().local_get(next);
             self.if_(BlockType::Empty);
-            self.go_on();
+            self.op().local_get(STATE).local_get(LABEL).local_get(next);
+            self.op().return_call_indirect(0, Runtime::REGION_TYPE);
             self.end();
+            self.give(next, ValType::I32);
         }
         self.op()
             .local_get(STATE)
@@ -315,20 +336,34 @@ impl<'a> Emitter<'a> {
         self.op().else_();
         self.op().local_get(STATE).local_get(pc).i64_store(at(abi.pc));
         self.end();
-        self.op().local_get(leave).end();
+        if self.ways.again.is_some() {
+            self.op().local_get(leave).return_();
+            self.end();
+            self.op().unreachable();
+        } else {
+            self.op().local_get(leave);
+        }
+        self.op().end();
     }
 
-    /// Goes on in the region that the branch-target cache names, if instructions are left.
-    fn go_on(&mut self) {
-        let (abi, retired, pc) = (self.abi, self.retired, self.pc);
+    /// Looks into the branch-target cache for where to go on, if instructions are left. The function is in the local that is
+    /// given back, 0 for none, and its entry in the label. Goes on at once if that is this one.
+    fn find_next(&mut self) -> u32 {
+        let (abi, retired, pc, place) = (self.abi, self.retired, self.pc, self.place);
         let layout = &abi.target_layout;
+        let (next, entry) = (self.take(ValType::I32), self.take(ValType::I32));
+        if self.ways.again.is_some() {
+            self.op().i32_const(0).local_set(next);
+        }
+        let leave = self.leave;
+        self.op().local_get(leave).i32_eqz();
+        self.if_(BlockType::Empty);
         self.op()
             .local_get(retired)
             .local_get(STATE)
             .i64_load(at(abi.run_until))
             .i64_lt_u();
         self.if_hinted(BlockType::Empty, true);
-        let entry = self.take(ValType::I32);
         self.op().local_get(STATE).i32_load(at(abi.targets));
         self.op().local_get(pc).i64_const(1).i64_shr_u();
         self.op()
@@ -346,24 +381,45 @@ impl<'a> Emitter<'a> {
             .i32_mul()
             .i32_add()
             .local_set(entry);
+        let hit = self.block();
         for way in 0..layout.ways {
-            let field = |offset: u32| at(way * layout.entry_bytes + offset);
+            if way > 0 {
+                self.op()
+                    .local_get(entry)
+                    .i32_const(layout.entry_bytes as i32)
+                    .i32_add()
+                    .local_set(entry);
+            }
             self.op()
                 .local_get(entry)
-                .i64_load(field(layout.pc))
+                .i64_load(at(layout.pc))
                 .local_get(pc)
                 .i64_eq();
-            self.if_hinted(BlockType::Empty, true);
-            self.op()
-                .local_get(STATE)
-                .local_get(entry)
-                .i32_load(field(layout.entry));
-            self.op().local_get(entry).i32_load(field(layout.function));
-            self.op().return_call_indirect(0, Runtime::REGION_TYPE);
-            self.end();
+            let depth = self.depth - hit;
+            self.hints.push((self.code.len() as u32, true));
+            self.op().br_if(depth);
         }
-        self.give(entry, ValType::I32);
+        // None: out of the innermost `if`.
+        let depth = self.depth - hit + 1;
+        self.op().br(depth);
         self.end();
+        self.op()
+            .local_get(entry)
+            .i32_load(at(layout.entry))
+            .local_set(LABEL);
+        self.op()
+            .local_get(entry)
+            .i32_load(at(layout.function))
+            .local_set(next);
+        if let Some(again) = self.ways.again {
+            self.op().local_get(next).i32_const(place as i32).i32_eq();
+            let depth = self.depth - again;
+            self.op().br_if(depth);
+        }
+        self.end();
+        self.end();
+        self.give(entry, ValType::I32);
+        next
     }
 
     /// All blocks.

@@ -88,10 +88,21 @@ impl WasmBackend {
     /// Makes one module of what waits.
     fn make(&mut self, into: &mut Vec<Finished>) {
         let start = now_ms();
+        let count = self.waiting.len().min(MOST_IN_MODULE);
+        let mut slots = match self.take_slots(count) {
+            Ok(slots) => slots,
+            Err(error) => {
+                into.extend(self.waiting.drain(..count).map(|job| Finished {
+                    number: job.number,
+                    result: Err(error.clone()),
+                }));
+                return;
+            }
+        };
         let abi = self.abi.clone();
         let mut builder = Builder::new(&abi, self.features);
         let mut numbers = Vec::new();
-        while builder.regions() < MOST_IN_MODULE
+        while builder.regions() < count
             && builder.code_bytes() < MOST_BYTES
             && (numbers.is_empty() || now_ms() - start < SLICE_MS)
         {
@@ -103,7 +114,7 @@ impl WasmBackend {
                 Tier::Hot => Level::Hot,
             };
             optimise(&mut job.region, level, self.passes);
-            match builder.add(job.number, &job.region) {
+            match builder.add(job.number, slots[numbers.len()], &job.region) {
                 Ok(bytes) => numbers.push((job.number, bytes)),
                 Err(error) => into.push(Finished {
                     number: job.number,
@@ -112,17 +123,7 @@ impl WasmBackend {
             }
         }
         self.since_ms = now_ms();
-        let slots = match self.take_slots(numbers.len()) {
-            Ok(slots) => slots,
-            Err(error) => {
-                let failed = |(number, _)| Finished {
-                    number,
-                    result: Err(error.clone()),
-                };
-                into.extend(numbers.into_iter().map(failed));
-                return;
-            }
-        };
+        self.free.extend(slots.drain(numbers.len()..).rev());
         let module = builder.finish(&slots);
         if let Err(error) = instantiate(&module.bytes) {
             self.free.extend(slots);

@@ -52,16 +52,16 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Adds a region, which stores `number` when it leaves at a point: the size of its code in bytes. The region must be
+    /// Adds a region, which stores `number` when it leaves at a point and will be at `place` in the table: the size of its code in bytes. The region must be
     /// well-formed ([`crate::ir::verify`]).
-    pub fn add(&mut self, number: u32, region: &Region) -> Result<usize, CompileError> {
+    pub fn add(&mut self, number: u32, place: u32, region: &Region) -> Result<usize, CompileError> {
         if region.entries.is_empty() {
             return Err(CompileError::Refused {
                 number,
                 text: "it has no entry".into(),
             });
         }
-        let emitted = function(number, region, self.abi, self.features);
+        let emitted = function(number, place, region, self.abi, self.features);
         if emitted.code.len() > LARGEST {
             let text = format!(
                 "its code would be {} bytes long; at most {LARGEST} are allowed",
@@ -132,8 +132,8 @@ pub fn emit_module(
     slots: &[u32],
 ) -> Result<Module, CompileError> {
     let mut builder = Builder::new(abi, features);
-    for &(number, region) in regions {
-        builder.add(number, region)?;
+    for (&(number, region), &place) in regions.iter().zip(slots) {
+        builder.add(number, place, region)?;
     }
     Ok(builder.finish(slots))
 }

@@ -7,7 +7,10 @@
 //! small victim buffer, from which they come back without a walk.
 
 /// Entries of one context's table.
-pub const ENTRIES: usize = 1024;
+pub const ENTRIES: usize = 8192;
+/// Entries that are dropped together, or not at all if none of them was filled.
+const CHUNK: usize = 128;
+const CHUNKS: usize = CONTEXTS * ENTRIES / CHUNK;
 
 /// A tag that no page has.
 const NONE: u64 = u64::MAX;
@@ -63,7 +66,9 @@ impl Entry {
 /// The tables of one hart.
 #[derive(Debug)]
 pub struct Tlb {
-    entries: Box<[Entry; CONTEXTS * ENTRIES]>,
+    entries: Box<[Entry]>,
+    /// Chunks of which an entry was filled since all were dropped.
+    filled: [bool; CHUNKS],
     /// Entries driven out, with their place in `entries`.
     victims: [(usize, Entry); VICTIMS],
     next_victim: usize,
@@ -76,7 +81,8 @@ pub struct Tlb {
 impl Default for Tlb {
     fn default() -> Self {
         Tlb {
-            entries: Box::new([EMPTY; CONTEXTS * ENTRIES]),
+            entries: vec![EMPTY; CONTEXTS * ENTRIES].into_boxed_slice(),
+            filled: [false; CHUNKS],
             victims: [(0, EMPTY); VICTIMS],
             next_victim: 0,
             misses: 0,
@@ -125,6 +131,7 @@ impl Tlb {
             addend: (host as usize).wrapping_sub(page as usize),
         };
         let place = context as usize * ENTRIES + index(vaddr);
+        self.filled[place / CHUNK] = true;
         let old = std::mem::replace(&mut self.entries[place], new);
         if old.physical != NONE && old.page() != page {
             self.victims[self.next_victim] = (place, old);
@@ -142,17 +149,26 @@ impl Tlb {
         Some(self.entries[place].physical)
     }
 
-    /// Every entry, wherever it is.
+    /// The entries of chunks that are not empty.
+    fn filled(&mut self) -> impl Iterator<Item = &mut [Entry]> {
+        let chunks = self.entries.chunks_mut(CHUNK).zip(&self.filled);
+        chunks.filter_map(|(chunk, &filled)| filled.then_some(chunk))
+    }
+
+    /// Every entry that may hold something, wherever it is.
     fn all(&mut self) -> impl Iterator<Item = &mut Entry> {
-        self.entries
-            .iter_mut()
+        let chunks = self.entries.chunks_mut(CHUNK).zip(&self.filled);
+        chunks
+            .filter_map(|(chunk, &filled)| filled.then_some(chunk))
+            .flatten()
             .chain(self.victims.iter_mut().map(|(_, entry)| entry))
     }
 
     /// Drops everything.
     pub fn flush(&mut self) {
         self.flushes += 1;
-        self.entries.fill(EMPTY);
+        self.filled().for_each(|chunk| chunk.fill(EMPTY));
+        self.filled = [false; CHUNKS];
         self.victims.fill((0, EMPTY));
     }
 
