@@ -95,8 +95,13 @@ export class Runner {
 
   stop(): void {
     if (!this.#running) return;
-    this.#running = false;
+    this.abandon();
     this.#machine.pauseClock();
+  }
+
+  /** Stops without another word to a machine that may not be touched any more. */
+  abandon(): void {
+    this.#running = false;
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }

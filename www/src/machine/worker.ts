@@ -53,7 +53,7 @@ function setState(next: MachineState): void {
 
 /** A trap in wasm leaves the machine in no known state: it is given up. */
 function fail(error: unknown): void {
-  runner?.stop();
+  runner?.abandon();
   setState({ kind: 'failed', message: `The machine stopped on an internal error: ${words(error)}` });
 }
 

@@ -31,10 +31,16 @@ impl Default for Policy {
                 most_code_bytes: 64 << 20,
             }
         } else {
+            let env = |name: &str, other: u32| {
+                std::env::var(name)
+                    .ok()
+                    .and_then(|v| v.parse().ok())
+                    .unwrap_or(other)
+            };
             Policy {
-                quick_arrivals: 100,
-                retry_arrivals: 100,
-                hot_ticks: 5_000,
+                quick_arrivals: env("TQ", 100) as u16,
+                retry_arrivals: env("TR", 100) as u16,
+                hot_ticks: env("TH", 5000),
                 most_pending: 200,
                 most_code_bytes: 64 << 20,
             }
@@ -46,7 +52,22 @@ impl Policy {
     /// How large a region of `tier` may become.
     pub fn limits(&self, tier: Tier) -> Limits {
         match tier {
-            Tier::Quick => Limits::QUICK,
+            Tier::Quick => {
+                let mut l = Limits::QUICK;
+                let env = |name: &str, other: usize| {
+                    std::env::var(name)
+                        .ok()
+                        .and_then(|v| v.parse().ok())
+                        .unwrap_or(other)
+                };
+                l.instructions = env("LI", l.instructions);
+                l.blocks = env("LB", l.blocks);
+                l.entries = env("LE", l.entries);
+                l.inline_size = env("LS", l.inline_size);
+                l.pages = env("LP", l.pages);
+                l.inline_depth = env("LD", l.inline_depth);
+                l
+            }
             Tier::Hot => Limits::HOT,
         }
     }

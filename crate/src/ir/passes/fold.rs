@@ -17,6 +17,8 @@ pub(super) enum Simpler {
     Of(Inst),
     /// An operation on a value and a constant.
     WithConst(BinaryOp, Value, u64),
+    /// The same, sign-extended from a word.
+    WordWithConst(BinaryOp, Value, u64),
 }
 
 /// What a comparison comes to.
@@ -48,7 +50,7 @@ fn commutes(op: BinaryOp) -> bool {
 }
 
 fn binary(walk: &Walk, op: BinaryOp, a: Value, b: Value) -> Simpler {
-    use BinaryOp::{And, Or, Sub, Xor};
+    use BinaryOp::{Add, And, Or, Sub, Xor};
     match (walk.constant(a), walk.constant(b)) {
         (Some(x), Some(y)) => Simpler::Const(eval::binary(op, x, y)),
         (None, Some(number)) => with_constant(walk, op, a, number),
@@ -56,7 +58,66 @@ fn binary(walk: &Walk, op: BinaryOp, a: Value, b: Value) -> Simpler {
         (Some(0), None) if shifts(op) => Simpler::Const(0),
         _ if a == b && matches!(op, Sub | Xor) => Simpler::Const(0),
         _ if a == b && matches!(op, And | Or) => Simpler::Value(a),
+        _ if matches!(op, Add | Or | Xor) => rotation(walk, a, b),
         _ => Simpler::Same,
+    }
+}
+
+/// A shift by a constant, one of the two of which a rotation is made where a guest has none.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    /// Of a word: the result is sign-extended.
+    word: bool,
+    left: bool,
+    of: Value,
+    by: u64,
+}
+
+impl Part {
+    fn new(walk: &Walk, value: Value) -> Option<Self> {
+        let (word, inst) = match walk.inst(value) {
+            Inst::Unary(UnaryOp::Sext(Width::W32), inner) => (true, walk.inst(inner)),
+            inst => (false, inst),
+        };
+        let Inst::Binary(op @ (BinaryOp::Shl | BinaryOp::Shr), of, by) = inst else {
+            return None;
+        };
+        let (left, by) = (op == BinaryOp::Shl, walk.constant(by)?);
+        match walk.inst(of) {
+            // Its top bit is 0, so that its sign need not be extended.
+            Inst::Unary(UnaryOp::Zext(Width::W32), of) if !left => Some(Part {
+                word: true,
+                left,
+                of: low(walk, of, Width::W32),
+                by,
+            }),
+            _ if word && left => Some(Part {
+                word,
+                left,
+                of: low(walk, of, Width::W32),
+                by,
+            }),
+            _ if word => None,
+            _ => Some(Part { word, left, of, by }),
+        }
+    }
+}
+
+/// Two shifts that are the parts of a rotation, put together.
+fn rotation(walk: &Walk, a: Value, b: Value) -> Simpler {
+    let (Some(a), Some(b)) = (Part::new(walk, a), Part::new(walk, b)) else {
+        return Simpler::Same;
+    };
+    let (left, right) = if a.left { (a, b) } else { (b, a) };
+    let bits = if left.word { 32 } else { 64 };
+    let fits = |part: Part| (1..bits).contains(&part.by);
+    if !left.left || right.left || left.word != right.word || left.of != right.of {
+        return Simpler::Same;
+    }
+    match fits(left) && fits(right) && left.by + right.by == bits {
+        true if left.word => Simpler::WordWithConst(BinaryOp::Rotr32, left.of, right.by),
+        true => Simpler::WithConst(BinaryOp::Rotr, left.of, right.by),
+        false => Simpler::Same,
     }
 }
 

@@ -48,6 +48,8 @@ pub enum Pass {
     KnownBits,
     /// Writes of slots that nothing sees, and values that nothing uses.
     DeadWrites,
+    /// Extensions and masks that only change bits that nothing looks at; it goes with the pass before.
+    Demand,
     /// One check of the fast table for several accesses.
     Windows,
     /// The choice of the slots that are kept in locals.
@@ -55,12 +57,13 @@ pub enum Pass {
 }
 
 /// Every pass, by name.
-pub const PASSES: [(Pass, &str); 7] = [
+pub const PASSES: [(Pass, &str); 8] = [
     (Pass::Straighten, "straighten"),
     (Pass::Forward, "forward"),
     (Pass::Fold, "fold"),
     (Pass::KnownBits, "known-bits"),
     (Pass::DeadWrites, "dead-writes"),
+    (Pass::Demand, "demand"),
     (Pass::Windows, "windows"),
     (Pass::Locals, "locals"),
 ];
@@ -76,7 +79,7 @@ pub struct UnknownPass(String);
 
 impl PassSet {
     /// Every pass.
-    pub const ALL: PassSet = PassSet((1 << PASSES.len()) - 1);
+    pub const ALL: PassSet = PassSet(u8::MAX >> (8 - PASSES.len()));
     /// No pass.
     pub const NONE: PassSet = PassSet(0);
 
@@ -186,7 +189,7 @@ pub fn optimise(region: &mut Region, level: Level, passes: PassSet) {
         windows::run(region, level);
     }
     if passes.contains(Pass::DeadWrites) {
-        dead_writes::run(region);
+        dead_writes::run(region, passes.contains(Pass::Demand));
     }
     if passes.contains(Pass::Locals) {
         locals::run(region, level);

@@ -7,7 +7,7 @@ use super::{
     forward::{Seen, Slots, is_pure},
     known_bits::{self, Bits, Words},
 };
-use crate::ir::{Block, BlockId, Compare, Inst, Region, SlotSet, Terminator, Value};
+use crate::ir::{Block, BlockId, Compare, Inst, Region, SlotSet, Terminator, UnaryOp, Value, Width};
 
 /// How often an instruction may become another one.
 const STEPS: usize = 8;
@@ -242,6 +242,11 @@ impl Walk {
                 Simpler::WithConst(op, a, number) => {
                     let number = self.push_pure(Inst::Const(number));
                     inst = Inst::Binary(op, a, number);
+                }
+                Simpler::WordWithConst(op, a, number) => {
+                    let number = self.push_pure(Inst::Const(number));
+                    let word = self.push_pure(Inst::Binary(op, a, number));
+                    inst = Inst::Unary(UnaryOp::Sext(Width::W32), word);
                 }
             }
         }

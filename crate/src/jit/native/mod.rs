@@ -127,13 +127,30 @@ impl Backend for NativeBackend {
     }
 
     fn compile_now(&mut self, job: &mut Job) -> Option<Finished> {
-        if job.tier != Tier::Quick || job.region.entries.is_empty() {
+        let hq = std::env::var("HQ").is_ok();
+        if (job.tier != Tier::Quick && !hq) || job.region.entries.is_empty() {
             return None;
         }
         let quick = self.quick.as_mut()?;
-        optimise(&mut job.region, Level::Quick, self.passes);
+        let level = if job.tier == Tier::Quick && std::env::var("LH").is_err() {
+            Level::Quick
+        } else {
+            Level::Hot
+        };
+        optimise(&mut job.region, level, self.passes);
         let code = quick.compile(&self.abi, &job.region, job.number)?;
         let placed = self.memory.lock().place(code);
+        if let (Ok(d), Ok(f)) = (std::env::var("TABDUMP"), &placed) {
+            let _ = std::fs::write(format!("{d}/{:x}.bin", *f as u64), code);
+            let _ = std::fs::write(
+                format!("{d}/{:x}.ir", *f as u64),
+                format!(
+                    "{:x?}\n{}",
+                    job.region.blocks[job.region.entries[0].0 as usize].pc,
+                    crate::ir::text::print(&job.region, &self.abi)
+                ),
+            );
+        }
         Some(Finished {
             number: job.number,
             result: placed.map(|function| Code {

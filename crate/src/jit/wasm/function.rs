@@ -352,9 +352,8 @@ impl<'a> Emitter<'a> {
         let (abi, retired, pc, place) = (self.abi, self.retired, self.pc, self.place);
         let layout = &abi.target_layout;
         let (next, entry) = (self.take(ValType::I32), self.take(ValType::I32));
-        if self.ways.again.is_some() {
-            self.op().i32_const(0).local_set(next);
-        }
+        // It may be a local that was something else before.
+        self.op().i32_const(0).local_set(next);
         let leave = self.leave;
         self.op().local_get(leave).i32_eqz();
         self.if_(BlockType::Empty);
