@@ -183,6 +183,8 @@ pub struct Asm {
     jumps: Vec<(u32, Label)>,
     /// Where the distance to a literal is to be filled in.
     literals: Vec<(u32, u64)>,
+    /// Tables of distances to labels, each from where the table is.
+    tables: Vec<(Label, Vec<Label>)>,
 }
 
 impl Asm {
@@ -192,6 +194,7 @@ impl Asm {
         self.labels.clear();
         self.jumps.clear();
         self.literals.clear();
+        self.tables.clear();
     }
 
     /// A label that is not bound.
@@ -207,6 +210,13 @@ impl Asm {
 
     /// Fills distances in. All labels that were jumped to must be bound.
     pub fn finish(&mut self) -> &[u8] {
+        for (table, labels) in std::mem::take(&mut self.tables) {
+            self.bind(table);
+            let start = self.code.len() as u32;
+            for label in labels {
+                self.dword(self.labels[label.0 as usize].wrapping_sub(start) as i32);
+            }
+        }
         for (at, label) in self.jumps.drain(..) {
             let to = self.labels[label.0 as usize];
             debug_assert_ne!(to, UNBOUND, "a jump to nowhere");
@@ -521,6 +531,30 @@ impl Asm {
         self.code.extend_from_slice(&[0x0f, 0x80 | cc as u8]);
         self.jumps.push((self.code.len() as u32, to));
         self.dword(0);
+    }
+
+    /// `dst` = the address of a label.
+    pub fn lea_label(&mut self, dst: Reg, label: Label) {
+        // REX.W 8D /r with a place relative to rip.
+        self.code
+            .extend_from_slice(&[0x48 | (dst.0 >> 3) << 2, 0x8d, (dst.0 & 7) << 3 | 5]);
+        self.jumps.push((self.code.len() as u32, label));
+        self.dword(0);
+    }
+
+    /// Goes on at the label that `index` selects; it must be one of them. Changes `a` and `b`.
+    pub fn jmp_table(&mut self, labels: Vec<Label>, index: Reg, a: Reg, b: Reg) {
+        let table = self.label();
+        self.tables.push((table, labels));
+        self.lea_label(a, table);
+        let entry = Mem {
+            base: a,
+            index: Some((index, 2)),
+            disp: 0,
+        };
+        self.movsx(4, b, entry);
+        self.alu(Alu::Add, Size::Q, b, a);
+        self.jmp_to(b);
     }
 
     /// Goes on at an address.

@@ -28,6 +28,9 @@ pub(super) struct Emit<'a> {
     pub asks_ready: bool,
 }
 
+/// Entries from which on a table finds them, instead of comparisons.
+const FEWEST_IN_TABLE: usize = 5;
+
 /// The host's condition for a comparison.
 pub(super) fn condition(compare: Compare) -> Cc {
     match compare {
@@ -62,6 +65,7 @@ impl<'a> Emit<'a> {
         let insts = || region.blocks.iter().flat_map(|block| &block.insts);
         let asks_ready = insts()
             .any(|inst| matches!(*inst, Inst::Float { op, precision, .. } if asks_ready(op, precision)));
+        asm.bind(exits.start);
         let mut emit = Emit {
             r: Registers::new(asm, abi, pins),
             abi,
@@ -122,15 +126,20 @@ impl<'a> Emit<'a> {
         if self.asks_ready {
             self.find_ready();
         }
-        let entries = &self.region.entries;
-        for (index, entry) in entries.iter().enumerate().skip(1) {
-            let to = self.blocks[entry.0 as usize];
+        let again = self.exits.again;
+        self.asm().bind(again);
+        let entries = self.region.entries.iter();
+        let entries: Vec<Label> = entries.map(|entry| self.blocks[entry.0 as usize]).collect();
+        if entries.len() >= FEWEST_IN_TABLE {
+            self.asm().jmp_table(entries, Reg::RSI, Reg::RCX, Reg::RDX);
+            return;
+        }
+        for (index, &to) in entries.iter().enumerate().skip(1) {
             self.asm().alu_imm(Alu::Cmp, Size::D, Reg::RSI, index as i32);
             self.asm().jcc(Cc::E, to);
         }
-        if entries[0] != BlockId(0) {
-            let to = self.blocks[entries[0].0 as usize];
-            self.asm().jmp(to);
+        if self.region.entries[0] != BlockId(0) {
+            self.asm().jmp(entries[0]);
         }
     }
 

@@ -8,6 +8,10 @@ use crate::ir::{Leave, PointId, SlotSet};
 /// Code that ways out of one kind share, if there are any.
 #[derive(Debug)]
 pub(super) struct Exits {
+    /// The region's first instruction.
+    pub start: Label,
+    /// Where the region goes on in itself, at the entry in `esi`, with pinned slots as they are.
+    pub again: Label,
     /// Stores pinned slots and returns; the reason is in `eax`, the point is stored.
     point: Label,
     /// Stores pinned slots and returns because the budget is used up; the program counter is in `rax`.
@@ -22,6 +26,8 @@ pub(super) struct Exits {
 impl Exits {
     pub fn new(asm: &mut Asm) -> Self {
         Exits {
+            start: asm.label(),
+            again: asm.label(),
             point: asm.label(),
             budget: asm.label(),
             next: asm.label(),
@@ -71,7 +77,7 @@ impl Emit<'_> {
         let offset = (set * layout.ways * layout.entry_bytes) as i32;
         let targets = Self::state(self.abi.targets);
         self.asm().mov(Size::Q, Reg::RDX, targets);
-        self.ways(offset);
+        self.ways(offset, false);
     }
 
     /// Leaves for the guest address in `rax`; `dirty` may have been written.
@@ -82,8 +88,9 @@ impl Emit<'_> {
         self.asm().jmp(to);
     }
 
-    /// Goes on in the region that a set of the branch-target cache, `offset` bytes from `rdx`, has for `rax`.
-    fn ways(&mut self, offset: i32) {
+    /// Goes on in the region that a set of the branch-target cache, `offset` bytes from `rdx`, has for `rax`; without more
+    /// ado if that may be, and is, this one.
+    fn ways(&mut self, offset: i32, may_return: bool) {
         let layout = self.abi.target_layout.clone();
         let next = self.exits.next;
         self.exits.used[2] = true;
@@ -94,6 +101,13 @@ impl Emit<'_> {
             self.asm().alu(Alu::Cmp, Size::Q, Reg::RAX, field(layout.pc));
             self.asm().jcc(Cc::Ne, other);
             self.asm().mov(Size::D, Reg::RSI, field(layout.entry));
+            if may_return && self.region.entries.len() > 1 {
+                let (start, again) = (self.exits.start, self.exits.again);
+                self.asm().lea_label(Reg::RCX, start);
+                self.asm()
+                    .alu(Alu::Cmp, Size::Q, Reg::RCX, field(layout.function));
+                self.asm().jcc(Cc::E, again);
+            }
             self.asm().jmp_to(field(layout.function));
             if !last {
                 self.asm().bind(other);
@@ -128,7 +142,7 @@ impl Emit<'_> {
             }
             self.asm().mov(Size::Q, Reg::RDX, targets);
             self.asm().alu(Alu::Add, Size::Q, Reg::RDX, Reg::RCX);
-            self.ways(0);
+            self.ways(0, true);
         }
         if self.exits.used[2] {
             let next = self.exits.next;
