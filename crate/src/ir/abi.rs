@@ -21,7 +21,8 @@
 //! **Helpers.** `helpers` holds one pointer (natively an address, in wasm an index into the function table) for each
 //! [`Helper`], all of type `fn(state: *mut State, a: u64, b: u64, c: u64, code: u32) -> u64`. A helper that may trap sets the
 //! 32 bits at `trapped` to something other than 0 if it did; then the function returns `Stopped` at once. (The run loop
-//! clears them.) Helpers neither read nor write slots that may be kept in locals.
+//! clears them.) Helpers neither read nor write slots that may be kept in locals; what [`Helper::Control`] writes, code
+//! that follows sets the slot to.
 //!
 //! **Floating point.** *Ready* ([`super::FloatOp`]) is: the byte at `float_flags` has the bit `inexact`, and the byte at
 //! `rounding` is 0. Only [`Helper::Float`] and what happens outside compiled code change these bytes.
@@ -55,11 +56,24 @@ pub enum Helper {
     StoreConditional = 4,
     /// A floating-point operation on `a`, `b` and `c`, which `code` tells. Never traps.
     Float = 5,
+    /// Accesses a control register, which `code` tells, with the operand `a`. Afterwards the pointer at `table` may be
+    /// another one.
+    Control = 6,
 }
 
 impl Helper {
+    /// All, by number.
+    pub const ALL: [Helper; 7] = [
+        Helper::Load,
+        Helper::Store,
+        Helper::LoadForUpdate,
+        Helper::LoadReserved,
+        Helper::StoreConditional,
+        Helper::Float,
+        Helper::Control,
+    ];
     /// Their number.
-    pub const COUNT: usize = 6;
+    pub const COUNT: usize = Helper::ALL.len();
 }
 
 /// The fast table.

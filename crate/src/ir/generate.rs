@@ -511,10 +511,10 @@ impl Maker<'_, '_> {
         let width = self.source.of(&[Width::W32, Width::W64]);
         let addr = self.addr();
         let at = self.point();
-        let inst = match self.source.below(3) {
+        let inst = match self.source.below(4) {
             0 => Inst::LoadForUpdate { width, addr, at },
             kind => {
-                let helper = [Helper::LoadReserved, Helper::StoreConditional][kind - 1];
+                let helper = [Helper::LoadReserved, Helper::StoreConditional, Helper::Control][kind - 1];
                 let value = self.int();
                 Inst::Call {
                     helper,

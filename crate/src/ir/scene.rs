@@ -52,6 +52,8 @@ pub struct Scene {
     pub device: Vec<(u64, Option<u64>)>,
     /// What is reserved by [`Helper::LoadReserved`].
     pub reservation: Option<u64>,
+    /// What [`Helper::Control`] changes.
+    pub control: u64,
 }
 
 impl Default for Scene {
@@ -63,6 +65,7 @@ impl Default for Scene {
             memory,
             device: Vec::new(),
             reservation: None,
+            control: 0,
         }
     }
 }
@@ -111,6 +114,8 @@ impl Scene {
                 Some(reserved) if reserved == a => self.store(a, b, bytes, run_until),
                 _ => Some(1),
             },
+            Helper::Control if a % 8 == 7 => None,
+            Helper::Control => Some(std::mem::replace(&mut self.control, a ^ bytes)),
             Helper::Float => {
                 let (op, precision) = float_of(code);
                 *inexact |= op != FloatOp::Other && eval::needs_ready(op, precision);

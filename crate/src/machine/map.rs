@@ -77,7 +77,7 @@ pub const TIMEBASE_HZ: u32 = 10_000_000;
 /// Input clock of the serial port, from which drivers compute the divisor.
 pub const UART_CLOCK_HZ: u32 = 3_686_400;
 /// Bytes that `cbo.*` instructions act on.
-pub const CACHE_BLOCK: u32 = 64;
+pub const CACHE_BLOCK: u32 = crate::isa::riscv::CACHE_BLOCK as u32;
 
 #[cfg(test)]
 mod tests {

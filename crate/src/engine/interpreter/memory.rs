@@ -18,8 +18,19 @@ fn crosses_page(addr: u64, len: u64) -> bool {
     (addr & (PAGE_SIZE - 1)) + len > PAGE_SIZE
 }
 
-/// Translates an access within a page, and enters RAM pages into the fast table where the whole page allows it.
+/// Translates an access within a page, and raises what it fails with.
 fn translate<B: Bus>(hart: &mut Hart, bus: &mut B, addr: u64, len: u64, access: Access) -> Result<u64, Stop> {
+    translate_quietly(hart, bus, addr, len, access).map_err(|exception| hart.raise(exception))
+}
+
+/// Translates an access within a page, and enters RAM pages into the fast table where the whole page allows it.
+pub fn translate_quietly<B: Bus>(
+    hart: &mut Hart,
+    bus: &mut B,
+    addr: u64,
+    len: u64,
+    access: Access,
+) -> Result<u64, Exception> {
     let context = hart.data_context();
     let page = hart
         .tlb
@@ -28,9 +39,7 @@ fn translate<B: Bus>(hart: &mut Hart, bus: &mut B, addr: u64, len: u64, access: 
         return Ok(page | addr & (PAGE_SIZE - 1));
     }
     let privilege = hart.data_privilege();
-    let translation = hart
-        .translate(bus, addr, len, access, privilege)
-        .map_err(|exception| hart.raise(exception))?;
+    let translation = hart.translate(bus, addr, len, access, privilege)?;
     let physical = translation.physical & !(PAGE_SIZE - 1);
     hart.tlb.misses += 1;
     if let Ok(host) = bus.ram().host_ptr(physical, PAGE_SIZE) {

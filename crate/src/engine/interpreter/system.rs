@@ -1,16 +1,15 @@
 //! Privileged, CSR, cache-block and environment instructions.
 
-use super::memory::illegal;
+use super::memory::{illegal, translate_quietly};
+use crate::isa::riscv::CACHE_BLOCK;
 use crate::isa::riscv::csr::access::Illegal;
+use crate::isa::riscv::csr::instruction::CsrAccess;
 use crate::isa::riscv::csr::{envcfg, mstatus};
 use crate::isa::riscv::hart::{Hart, Privilege, Stop, StopReason};
 use crate::isa::riscv::insn::{Insn, Op, Reg};
 use crate::isa::riscv::mmu::Access;
 use crate::isa::riscv::trap::{Cause, Exception};
 use crate::mem::Bus;
-
-/// Bytes of a cache block, as the device tree says.
-const CACHE_BLOCK: u64 = 64;
 
 /// Executes `insn`, which is at `pc`, and moves `pc` on.
 #[inline(never)]
@@ -93,39 +92,13 @@ fn environment_call(hart: &mut Hart) -> Stop {
     hart.raise(Exception::new(cause, 0))
 }
 
-/// Zicsr: `rd = csr; csr = …`. A read that nobody wants, or a write that sets or clears nothing, does not happen.
+/// Zicsr: `rd = csr; csr = …`.
 fn csr<B: Bus>(hart: &mut Hart, bus: &mut B, insn: &Insn) -> Result<(), Stop> {
-    let number = insn.imm as u32;
-    let immediate = insn.rs1.index() as u64;
-    let source_is_zero = insn.rs1 == Reg::ZERO;
-    let (operand, writes_always) = match insn.op {
-        Op::Csrrw => (hart.state.x.get(insn.rs1), true),
-        Op::Csrrwi => (immediate, true),
-        Op::Csrrs | Op::Csrrc => (hart.state.x.get(insn.rs1), false),
-        _ => (immediate, false),
+    let Some((access, immediate)) = CsrAccess::of(insn) else {
+        return Err(illegal(hart));
     };
-    let result = (|| -> Result<u64, Illegal> {
-        let writes = writes_always || !source_is_zero;
-        if writes && number >> 10 == 3 {
-            return Err(Illegal);
-        }
-        let reads = !writes_always || insn.rd != Reg::SINK;
-        let old = if reads {
-            hart.read_csr(number, || bus.mtime())?
-        } else {
-            0
-        };
-        if writes {
-            let new = match insn.op {
-                Op::Csrrs | Op::Csrrsi => old | operand,
-                Op::Csrrc | Op::Csrrci => old & !operand,
-                _ => operand,
-            };
-            hart.write_csr(number, new)?;
-        }
-        Ok(old)
-    })();
-    match result {
+    let operand = immediate.unwrap_or_else(|| hart.state.x.get(insn.rs1));
+    match hart.access_csr(access, operand, || bus.mtime()) {
         Ok(old) => {
             hart.state.x.set(insn.rd, old);
             Ok(())
@@ -152,29 +125,17 @@ fn cache_block<B: Bus>(hart: &mut Hart, bus: &mut B, insn: &Insn) -> Result<(), 
     }
     let addr = hart.state.x.get(insn.rs1);
     let block = addr & !(CACHE_BLOCK - 1);
-    let privilege = hart.data_privilege();
-    let access = if insn.op == Op::CboZero {
-        Access::Write
+    let translated = if insn.op == Op::CboZero {
+        translate_quietly(hart, bus, block, CACHE_BLOCK, Access::Write)
+            .map(|physical| bus.ram_mut().write(physical, &[0; CACHE_BLOCK as usize]))
     } else {
-        Access::Read
+        // Management needs any permission; what it raises is a store's fault.
+        let privilege = hart.data_privilege();
+        let mut may = |access| hart.translate(bus, block, CACHE_BLOCK, access, privilege);
+        may(Access::Read).or_else(|_| may(Access::Write)).map(|_| Ok(()))
     };
-    let translated = hart
-        .translate(bus, block, CACHE_BLOCK, access, privilege)
-        .or_else(|fault| {
-            // Management needs any permission; what it raises is a store's fault.
-            if access == Access::Read {
-                hart.translate(bus, block, CACHE_BLOCK, Access::Write, privilege)
-            } else {
-                Err(fault)
-            }
-        });
     match translated {
-        Ok(translation) if access == Access::Write => {
-            let zeroes = [0; CACHE_BLOCK as usize];
-            let written = bus.ram_mut().write(translation.physical, &zeroes);
-            written.map_err(|_| hart.raise(Access::Write.access_fault(addr)))
-        }
-        Ok(_) => Ok(()),
+        Ok(written) => written.map_err(|_| hart.raise(Access::Write.access_fault(addr))),
         Err(exception) => Err(hart.raise(Exception {
             value: addr,
             ..exception

@@ -8,6 +8,7 @@ use crate::engine::Core;
 use crate::engine::branch_target::{DefaultBranchTargets, Entry as TargetEntry};
 use crate::ir::Slot;
 use crate::ir::abi::{Abi, Helper, TableLayout};
+use crate::isa::riscv::csr::number;
 use crate::isa::riscv::float::Flags;
 use crate::isa::riscv::hart::Privilege;
 use crate::jit::region::slots;
@@ -88,7 +89,15 @@ pub fn abi() -> Abi {
     let slot_offset = |Slot(number)| match number {
         0..32 => offset_of!(Core, hart.state.x) + 8 * usize::from(number),
         32..64 => offset_of!(Core, hart.state.f) + 8 * usize::from(number - 32),
-        _ => offset_of!(Core, hart.state.csr.mstatus),
+        64 => offset_of!(Core, hart.state.csr.mstatus),
+        69 => offset_of!(Core, hart.state.csr.menvcfg),
+        other => match slots::CONTROL[usize::from(other) - 65].0 {
+            number::SSCRATCH => offset_of!(Core, hart.state.csr.sscratch),
+            number::SEPC => offset_of!(Core, hart.state.csr.sepc),
+            number::SCAUSE => offset_of!(Core, hart.state.csr.scause),
+            number::STVAL => offset_of!(Core, hart.state.csr.stval),
+            _ => unreachable!("slots are control registers that are known here"),
+        },
     };
     Abi {
         slots: slots::slot_infos(|slot| at(slot_offset(slot))),

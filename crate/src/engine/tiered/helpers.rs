@@ -5,6 +5,7 @@
 use crate::engine::Core;
 use crate::engine::interpreter::Exec;
 use crate::ir::abi::Helper;
+use crate::isa::riscv::csr::instruction::CsrAccess;
 use crate::isa::riscv::float::perform;
 use crate::isa::riscv::hart::Stop;
 use crate::isa::riscv::insn::{Insn, Op};
@@ -23,6 +24,7 @@ pub fn table<B: Bus>() -> [usize; Helper::COUNT] {
         load_reserved::<B>,
         store_conditional::<B>,
         float,
+        control,
     ];
     functions.map(|function| function as usize)
 }
@@ -110,4 +112,23 @@ unsafe extern "C" fn float(core: *mut Core, a: u64, b: u64, c: u64, code: u32) -
     // SAFETY: the caller's.
     let core = unsafe { &mut *core };
     perform::perform(perform::FloatCode(code), a, b, c, &mut core.hart.state.csr)
+}
+
+/// What `trapped` is where a helper has not done what it was to do, so that the interpreter does it.
+pub const DECLINED: u32 = 2;
+
+/// `code` is a [`CsrAccess`]. Returns what the register was; where `mstatus` changes, what that is now.
+unsafe extern "C" fn control(core: *mut Core, operand: u64, _: u64, _: u64, code: u32) -> u64 {
+    // SAFETY: the caller's.
+    let core = unsafe { &mut *core };
+    let access = CsrAccess::from_bits(code);
+    let Some(old) = core.hart.access_csr_quietly(access, operand) else {
+        core.context.trapped = DECLINED;
+        return 0;
+    };
+    if access.changes_status() {
+        core.context.table = core.hart.tlb.table(core.hart.data_context());
+        return core.hart.state.csr.mstatus;
+    }
+    old
 }

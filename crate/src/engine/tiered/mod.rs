@@ -383,6 +383,10 @@ pub fn run<B: Bus>(
                 jit.apply_point(core);
                 interpret = true;
             }
+            _ if core.context.trapped == helpers::DECLINED => {
+                jit.apply_point(core);
+                interpret = true;
+            }
             _ => {
                 jit.apply_point(core);
                 if let Some(leave) = interpreter::stopped(core, bus) {

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use crate::engine::Core;
 use crate::engine::code::{CodeCache, Page, UNDECODED};
 use crate::engine::interpreter::{OFFSET, decoded_page};
+use crate::isa::riscv::hart::Privilege;
 use crate::isa::riscv::insn::Insn;
 use crate::jit::region::{Profile, Source};
 use crate::mem::{Bus, PAGE_SIZE};
@@ -153,5 +154,9 @@ impl<B: Bus> Source for GuestCode<'_, B> {
         let page = self.page(pc)?;
         // SAFETY: as in `page`; the instruction at `pc` is decoded, and the pointer is used at once.
         Some(unsafe { *(*page).insn((*page).index(pc)) })
+    }
+
+    fn supervises(&self) -> bool {
+        self.core.hart.state.privilege >= Privilege::Supervisor
     }
 }

@@ -5,6 +5,7 @@
 //! are in two pages, it never holds, so spans are kept short.
 
 use super::Level;
+use crate::ir::abi::Helper;
 use crate::ir::{BinaryOp, Block, Inst, Region, Terminator, Value};
 
 /// Most bytes that a window spans: where nothing is known of the base, it lies across two pages in one of so many cases
@@ -46,6 +47,8 @@ struct Group {
 #[derive(Default)]
 struct Scratch {
     groups: Vec<Group>,
+    /// So many of them take no more accesses.
+    closed: usize,
     /// Accesses: their instruction, group and offset.
     accesses: Vec<(u32, u32, i64)>,
     insts: Vec<Inst>,
@@ -86,8 +89,19 @@ fn split(insts: &[Inst], addr: Value) -> (Option<Value>, i64) {
 impl Scratch {
     fn block(&mut self, block: &mut Block, least: usize) {
         self.groups.clear();
+        self.closed = 0;
         self.accesses.clear();
         for (index, inst) in block.insts.iter().enumerate() {
+            if matches!(
+                inst,
+                Inst::Call {
+                    helper: Helper::Control,
+                    ..
+                }
+            ) {
+                // What may be accessed may be something else from here on.
+                self.closed = self.groups.len();
+            }
             if let Some((addr, bytes, write)) = access(inst) {
                 let (base, offset) = split(&block.insts, addr);
                 self.add(index as u32, base, offset, bytes as i64, write);
@@ -103,7 +117,8 @@ impl Scratch {
             return;
         };
         // The last with this base: earlier ones are too far away, or it would have joined them.
-        let near = self.groups.iter_mut().enumerate().rev().find(|(_, group)| {
+        let open = self.groups.iter_mut().enumerate().skip(self.closed);
+        let near = open.rev().find(|(_, group)| {
             let (low, high) = (group.low.min(offset), group.high.max(end));
             group.base == base
                 && high

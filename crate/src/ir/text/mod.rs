@@ -100,6 +100,7 @@ const HELPERS: &[(Helper, &str)] = &[
     (Helper::LoadReserved, "load_reserved"),
     (Helper::StoreConditional, "store_conditional"),
     (Helper::Float, "float"),
+    (Helper::Control, "control"),
 ];
 
 /// The name of an operation. Every one is in its table.

@@ -15,3 +15,6 @@ pub mod ops;
 pub mod pmp;
 pub mod semantics;
 pub mod trap;
+
+/// Bytes of a cache block, as the device tree says.
+pub const CACHE_BLOCK: u64 = 64;

@@ -31,6 +31,7 @@ impl Lower<'_, '_> {
             .ushr_imm_u(addr, i64::from(12u32.saturating_sub(shift)));
         let offset = self.b.ins().band_imm_s(offset, mask);
         let table = self.table.expect("loaded at entry wherever memory is accessed");
+        let table = self.b.use_var(table);
         self.b.ins().iadd(table, offset)
     }
 
@@ -213,6 +214,9 @@ impl Lower<'_, '_> {
         self.go_on_in(leave);
         self.leave_at(at, Leave::Stopped);
         self.go_on_in(go_on);
+        if helper == Helper::Control {
+            self.find_table();
+        }
         result
     }
 

@@ -44,7 +44,7 @@ pub(super) struct Lower<'a, 'f> {
     /// Pointer to the state.
     pub state: clif::Value,
     /// Pointer to the fast table, if the region accesses memory.
-    pub table: Option<clif::Value>,
+    pub table: Option<Variable>,
     /// The count of retired instructions, as of the current block's start; in memory if `None`.
     retired: Option<Variable>,
     /// Whether floating point is ready, as a byte, if an operation asks for it.
@@ -167,7 +167,9 @@ impl<'a, 'f> Lower<'a, 'f> {
             )
         };
         if insts().any(memory) {
-            self.table = Some(self.load(I64, abi.table));
+            let table = self.b.declare_var(I64);
+            self.table = Some(table);
+            self.find_table();
         }
         if insts().any(|inst| matches!(*inst, Inst::Float { op, precision, .. } if asks_ready(op, precision)))
         {
@@ -389,6 +391,14 @@ impl<'a, 'f> Lower<'a, 'f> {
                 return None;
             }
         })
+    }
+
+    /// Loads the pointer to the fast table.
+    pub fn find_table(&mut self) {
+        if let Some(table) = self.table {
+            let pointer = self.load(I64, self.target.abi.table);
+            self.b.def_var(table, pointer);
+        }
     }
 
     /// The count of retired instructions, as of the block's start.

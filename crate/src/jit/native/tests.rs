@@ -37,14 +37,6 @@ struct Bench {
 }
 
 extern "C" fn help<const N: u32>(state: *mut u8, a: u64, b: u64, c: u64, code: u32) -> u64 {
-    const HELPERS: [Helper; Helper::COUNT] = [
-        Helper::Load,
-        Helper::Store,
-        Helper::LoadForUpdate,
-        Helper::LoadReserved,
-        Helper::StoreConditional,
-        Helper::Float,
-    ];
     let abi = generate::abi(8);
     // SAFETY: the bench laid its state out so, and waits while compiled code uses it.
     let (scene, memory) = unsafe {
@@ -54,7 +46,13 @@ extern "C" fn help<const N: u32>(state: *mut u8, a: u64, b: u64, c: u64, code: u
     let mut run_until = u64::from_le_bytes(memory[abi.run_until as usize..][..8].try_into().unwrap());
     let flags = &mut memory[abi.float_flags as usize];
     let mut inexact = *flags & abi.inexact != 0;
-    let made = scene.help(HELPERS[N as usize], [a, b, c], code, &mut run_until, &mut inexact);
+    let made = scene.help(
+        Helper::ALL[N as usize],
+        [a, b, c],
+        code,
+        &mut run_until,
+        &mut inexact,
+    );
     *flags |= if inexact { abi.inexact } else { 0 };
     memory[abi.run_until as usize..][..8].copy_from_slice(&run_until.to_le_bytes());
     memory[abi.trapped as usize] = made.is_none().into();

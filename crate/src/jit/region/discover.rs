@@ -5,6 +5,7 @@
 
 use std::collections::BinaryHeap;
 
+use super::lift::{is_compiled, simple_csr};
 use crate::isa::riscv::insn::{Insn, Op, Reg};
 use rustc_hash::FxHashMap;
 
@@ -13,6 +14,10 @@ pub trait Source {
     /// The instruction at a guest-virtual address; `None` where it cannot be had: no page, no permission to execute, or
     /// its second half in a page that cannot be had.
     fn instruction(&mut self, pc: u64) -> Option<Insn>;
+    /// Whether the code runs where control registers of supervisors may be accessed.
+    fn supervises(&self) -> bool {
+        false
+    }
 }
 
 /// What is known of how the code behaves.
@@ -206,6 +211,7 @@ pub(super) fn discover(
     profile: &impl Profile,
 ) -> Discovered {
     let mut walk = Walk {
+        supervises: source.supervises(),
         source,
         limits,
         profile,
@@ -238,6 +244,7 @@ pub(super) fn discover(
 
 struct Walk<'a, S, P> {
     source: &'a mut S,
+    supervises: bool,
     limits: &'a Limits,
     profile: &'a P,
     found: Discovered,
@@ -334,7 +341,7 @@ impl<S: Source, P: Profile> Walk<'_, S, P> {
             self.found.owners.insert(here, number);
             node.len += 1;
             node.end_pc = here.pc.wrapping_add(u64::from(insn.len));
-            if ends_block(insn.op) {
+            if ends_block(&insn, self.supervises) {
                 node.edges = self.follow(here, first, weight);
                 break;
             }
@@ -433,6 +440,10 @@ impl<S: Source, P: Profile> Walk<'_, S, P> {
                     }
                 }
             }
+            _ if changes_status(&insn, self.supervises) => {
+                edges[0] = Some(next);
+                self.propose(next, weight);
+            }
             op if is_resumed(op) => self.resume(next, weight),
             _ => {}
         }
@@ -480,7 +491,9 @@ impl<S: Source, P: Profile> Walk<'_, S, P> {
                 return false;
             };
             let calls = matches!(insn.op, Op::Jal | Op::Jalr) && is_link(insn.rd);
-            if insn.op.is_system() || calls && self.limits.inline_leaves {
+            if insn.op.is_system() && !is_compiled(&insn, self.supervises)
+                || calls && self.limits.inline_leaves
+            {
                 return false;
             }
             if insn.op == Op::Jalr && !calls {
@@ -549,8 +562,18 @@ fn is_resumed(op: Op) -> bool {
     op.is_system() && !matches!(op, Op::Ebreak | Op::Mret | Op::Sret)
 }
 
-/// Whether a block ends with it. What is not compiled does: there execution leaves the region.
-fn ends_block(op: Op) -> bool {
+/// Whether it is a CSR instruction that compiled code does and that may change `mstatus`.
+fn changes_status(insn: &Insn, supervises: bool) -> bool {
+    simple_csr(insn, supervises).is_some_and(|(access, _)| access.changes_status())
+}
+
+/// Whether a block ends with it. What is not compiled does: there execution leaves the region. So does what changes
+/// `mstatus`, as blocks know of it what they have seen.
+fn ends_block(insn: &Insn, supervises: bool) -> bool {
+    if is_compiled(insn, supervises) {
+        return changes_status(insn, supervises);
+    }
+    let op = insn.op;
     let branch = (Op::Beq as u8..=Op::Bgeu as u8).contains(&(op as u8));
     branch || op.is_system() || op as u8 >= Op::CboInval as u8 || matches!(op, Op::Jal | Op::Jalr)
 }
@@ -567,12 +590,11 @@ mod tests {
             Op::Jal,
             Op::Jalr,
             Op::Ecall,
-            Op::Csrrw,
             Op::Wfi,
             Op::CboZero,
             Op::Straddle,
         ] {
-            assert!(ends_block(op), "{op:?}");
+            assert!(ends_block(&Insn::new(op), true), "{op:?}");
         }
         for op in [
             Op::Li,
@@ -584,7 +606,16 @@ mod tests {
             Op::Bseti,
             Op::Sraw,
         ] {
-            assert!(!ends_block(op), "{op:?}");
+            assert!(!ends_block(&Insn::new(op), true), "{op:?}");
+        }
+        // csrw satp, sstatus and sscratch: interpreted, done at the end of a block, done within.
+        for (number, ends) in [(0x180, true), (0x100, true), (0x140, false)] {
+            let insn = Insn {
+                imm: number,
+                ..Insn::new(Op::Csrrw)
+            };
+            assert_eq!(ends_block(&insn, true), ends, "{number:#x}");
+            assert!(ends_block(&insn, false), "{number:#x}");
         }
     }
 }

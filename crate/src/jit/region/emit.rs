@@ -3,6 +3,7 @@
 
 use super::discover::{ContextId, Discovered, Limits, Place, PlaceMap, Profile, Source, discover};
 use super::lift::{Builder, FloatState, Flow, Guard, V};
+use super::slots;
 use crate::ir::{Block, BlockId, Compare, Inst, Region, SlotSet, Terminator, Value};
 use crate::isa::riscv::insn::Insn;
 use crate::isa::riscv::ops::Ops;
@@ -33,7 +34,7 @@ pub fn form(entry: u64, source: &mut impl Source, limits: &Limits, profile: &imp
         of_node: vec![None; found.nodes.len()],
         exits: PlaceMap::default(),
         waiting: Vec::new(),
-        builder: Builder::default(),
+        builder: Builder::for_code_that(source.supervises()),
         found,
     };
     let first = emit.block_of(place)?;
@@ -57,6 +58,8 @@ struct Draft {
     block: Block,
     context: ContextId,
     guards: Vec<Guard>,
+    /// Its end may have changed `mstatus`.
+    changes_status: bool,
     /// Leaves only.
     exit: bool,
 }
@@ -85,6 +88,7 @@ impl Emit {
             },
             context: place.context,
             guards: Vec::new(),
+            changes_status: false,
             exit,
         });
         BlockId(self.blocks.len() as u32 - 1)
@@ -231,6 +235,8 @@ impl Emit {
         draft.block.retired = retired;
         draft.block.end = end;
         draft.guards = self.builder.take_guards();
+        let writes_status = |inst: &Inst| matches!(inst, Inst::Set(slots::MSTATUS, _));
+        draft.changes_status = draft.block.insts.iter().any(writes_status);
     }
 
     /// Puts the blocks in order and settles what needs all of them. It is entered at `roots`, the first first.
@@ -298,11 +304,11 @@ impl Emit {
         }
         let blocks = &mut self.blocks;
         let after = |draft: &Draft, before: FloatState| {
-            draft
-                .guards
-                .iter()
-                .map(|guard| guard.needed)
-                .fold(before, FloatState::max)
+            if draft.changes_status {
+                return FloatState::Unknown;
+            }
+            let needed = draft.guards.iter().map(|guard| guard.needed);
+            needed.fold(before, FloatState::max)
         };
         let mut before = vec![FloatState::Dirty; blocks.len()];
         // It can be entered here, and at any loop.

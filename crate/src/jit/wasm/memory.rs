@@ -257,8 +257,13 @@ impl Emitter<'_> {
             .i64_const(0)
             .i32_const(code as i32)
             .call(Runtime::of(helper).index());
-        if helper == Helper::Float {
-            self.refresh_limits();
+        match helper {
+            Helper::Float => self.refresh_limits(),
+            Helper::Control => {
+                let (table, at_table) = (self.table, at(self.abi.table));
+                self.op().local_get(STATE).i32_load(at_table).local_set(table);
+            }
+            _ => {}
         }
         let trapped = at(self.abi.trapped);
         self.op().local_get(STATE).i32_load(trapped);

@@ -18,6 +18,7 @@ pub enum Runtime {
     RawLoadReserved,
     RawStoreConditional,
     RawFloat,
+    RawControl,
     /// `(state, addr, bytes) -> (value, trapped)`, by the helper.
     Load,
     LoadForUpdate,
@@ -29,15 +30,6 @@ pub enum Runtime {
     /// `(state) -> i32`: whether floating-point operations may be done by the host's.
     Ready,
 }
-
-const HELPERS: [Helper; Helper::COUNT] = [
-    Helper::Load,
-    Helper::Store,
-    Helper::LoadForUpdate,
-    Helper::LoadReserved,
-    Helper::StoreConditional,
-    Helper::Float,
-];
 
 // Types, by index.
 const HELPER_TYPE: u32 = 1;
@@ -65,6 +57,7 @@ impl Runtime {
             Helper::LoadReserved => Runtime::RawLoadReserved,
             Helper::StoreConditional => Runtime::RawStoreConditional,
             Helper::Float => Runtime::RawFloat,
+            Helper::Control => Runtime::RawControl,
         }
     }
 }
@@ -83,7 +76,7 @@ pub fn types() -> TypeSection {
 
 /// Adds the functions, which come first in a module.
 pub fn add(abi: &Abi, functions: &mut FunctionSection, code: &mut CodeSection) {
-    for helper in HELPERS {
+    for helper in Helper::ALL {
         functions.function(HELPER_TYPE);
         code.function(&raw(abi, helper));
     }

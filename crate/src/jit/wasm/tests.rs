@@ -24,15 +24,6 @@ const SLOT: u32 = 8;
 /// The region's number.
 const NUMBER: u32 = 77;
 
-const HELPERS: [Helper; Helper::COUNT] = [
-    Helper::Load,
-    Helper::Store,
-    Helper::LoadForUpdate,
-    Helper::LoadReserved,
-    Helper::StoreConditional,
-    Helper::Float,
-];
-
 struct World {
     scene: Scene,
     abi: Abi,
@@ -84,7 +75,7 @@ fn run(case: &Case, features: Features) -> (Left, interpret::State, Scene) {
         Val::FuncRef(Ref::Null),
     )
     .unwrap();
-    for (index, helper) in HELPERS.into_iter().enumerate() {
+    for (index, helper) in Helper::ALL.into_iter().enumerate() {
         let function = Func::wrap(
             &mut store,
             move |caller: Caller<'_, World>, _: u32, a: u64, b: u64, c: u64, code: u32| {
@@ -113,7 +104,7 @@ fn run(case: &Case, features: Features) -> (Left, interpret::State, Scene) {
         |offset: u32, number: u32| state[offset as usize..][..4].copy_from_slice(&number.to_le_bytes());
     put(abi.table, TABLE);
     put(abi.targets, TARGETS);
-    for (index, helper) in HELPERS.into_iter().enumerate() {
+    for (index, helper) in Helper::ALL.into_iter().enumerate() {
         put(abi.helper(helper), index as u32);
     }
     let Some(Val::FuncRef(Ref::Val(function))) = table.get(&store, u64::from(SLOT)) else {

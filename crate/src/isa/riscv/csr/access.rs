@@ -41,7 +41,7 @@ impl Hart {
             | n::MARCHID
             | n::MIMPID
             | n::MCONFIGPTR => 0,
-            n::SSTATUS => self.status() & (mstatus::SUPERVISOR | mstatus::SD | 3 << 32),
+            n::SSTATUS => self.status() & mstatus::SEEN_BY_SUPERVISOR,
             n::SIE => csr.mie & csr.mideleg,
             n::STVEC => csr.stvec,
             n::SCOUNTEREN => csr.scounteren,

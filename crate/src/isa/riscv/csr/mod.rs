@@ -3,6 +3,7 @@
 //! The registers stand here as plain data; [`access`] says who may read and write which, and what a write keeps.
 
 pub mod access;
+pub mod instruction;
 pub mod number;
 
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,8 @@ pub mod mstatus {
     pub const SD: u64 = 1 << 63;
     /// What `sstatus` lets be written.
     pub const SUPERVISOR: u64 = SIE | SPIE | SPP | FS | SUM | MXR;
+    /// What `sstatus` shows of it; UXL too, which is fixed, and SD.
+    pub const SEEN_BY_SUPERVISOR: u64 = SUPERVISOR | SD | 3 << 32;
     /// What `mstatus` lets be written.
     pub const MACHINE: u64 = SUPERVISOR | MIE | MPIE | MPP | MPRV | TVM | TW | TSR;
 }

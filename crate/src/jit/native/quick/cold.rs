@@ -178,7 +178,7 @@ impl Emit<'_> {
     }
 
     fn call_with_arguments(&mut self, helper: Helper) {
-        let thunk = self.host.thunks[helper as usize];
+        let thunk = self.host.thunks[helper as usize][usize::from(!self.has_doubles)];
         self.asm().call_literal(thunk as u64);
     }
 

@@ -26,6 +26,8 @@ pub(super) struct Emit<'a> {
     pub written: SlotSet,
     /// Whether some operation asks for readiness.
     pub asks_ready: bool,
+    /// Whether a value may be in an SSE register.
+    pub has_doubles: bool,
 }
 
 /// Entries from which on a table finds them, instead of comparisons.
@@ -66,6 +68,11 @@ impl<'a> Emit<'a> {
         let asks_ready = insts()
             .any(|inst| matches!(*inst, Inst::Float { op, precision, .. } if asks_ready(op, precision)));
         asm.bind(exits.start);
+        let has_doubles = insts().any(|inst| match *inst {
+            Inst::Get(slot) | Inst::Set(slot, _) => abi.slot(slot).ty == Type::F64,
+            Inst::Float { .. } | Inst::Unary(UnaryOp::FromBits, _) => true,
+            _ => false,
+        });
         let mut emit = Emit {
             r: Registers::new(asm, abi, pins),
             abi,
@@ -77,6 +84,7 @@ impl<'a> Emit<'a> {
             exits,
             written: SlotSet(written.0 & pinned.0),
             asks_ready,
+            has_doubles,
         };
         emit.enter();
         let dirty = emit.dirty();

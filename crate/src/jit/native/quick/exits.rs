@@ -209,27 +209,28 @@ pub(super) fn trampoline(asm: &mut Asm) {
 }
 
 /// The way to the helper whose pointer is at `helper` in the state: takes the arguments from the stack, leaves the result
-/// in the place of the first, and keeps all registers.
-pub(super) fn thunk(asm: &mut Asm, helper: u32) {
-    // Sixteen SSE registers, and eight bytes to align the stack.
-    const SSE_BYTES: i32 = 16 * 8 + 8;
+/// in the place of the first, and keeps all registers, SSE ones only if `keep_sse`.
+pub(super) fn thunk(asm: &mut Asm, helper: u32, keep_sse: bool) {
+    let kept = if keep_sse { 16 } else { 0 };
+    // Eight bytes more align the stack.
+    let sse_bytes = 8 * i32::from(kept) + 8;
     for reg in LOST {
         asm.push(reg);
     }
-    asm.lea(Size::Q, Reg::RSP, Mem::at(Reg::RSP, -SSE_BYTES));
-    for number in 0..16 {
+    asm.lea(Size::Q, Reg::RSP, Mem::at(Reg::RSP, -sse_bytes));
+    for number in 0..kept {
         asm.store_xmm(Mem::at(Reg::RSP, 8 * i32::from(number)), Xmm(number));
     }
-    let first = SSE_BYTES + 8 * LOST.len() as i32 + 8;
+    let first = sse_bytes + 8 * LOST.len() as i32 + 8;
     for (number, reg) in [Reg::RSI, Reg::RDX, Reg::RCX, Reg::R8].into_iter().enumerate() {
         asm.mov(Size::Q, reg, Mem::at(Reg::RSP, first + 8 * number as i32));
     }
     asm.call(Mem::at(STATE, helper as i32));
     asm.store(8, Mem::at(Reg::RSP, first), Reg::RAX);
-    for number in 0..16 {
+    for number in 0..kept {
         asm.load_xmm(Xmm(number), Mem::at(Reg::RSP, 8 * i32::from(number)));
     }
-    asm.lea(Size::Q, Reg::RSP, Mem::at(Reg::RSP, SSE_BYTES));
+    asm.lea(Size::Q, Reg::RSP, Mem::at(Reg::RSP, sse_bytes));
     for reg in LOST.into_iter().rev() {
         asm.pop(reg);
     }

@@ -274,8 +274,13 @@ impl Emit<'_> {
         self.call_helper(helper, [a, b, b], code);
         self.stop_if_trapped(point);
         self.asm().mov(Size::Q, dst, super::cold::result());
-        if helper == Helper::Float && self.asks_ready {
-            self.find_ready();
+        match helper {
+            Helper::Float if self.asks_ready => self.find_ready(),
+            Helper::Control => {
+                let table = Self::state(self.abi.table);
+                self.asm().mov(Size::Q, TABLE, table);
+            }
+            _ => {}
         }
         Ok(())
     }

@@ -31,8 +31,8 @@ use registers::Pins;
 /// What code is made for.
 #[derive(Debug, Clone, Default)]
 struct Host {
-    /// Addresses of the ways to the helpers.
-    thunks: [usize; Helper::COUNT],
+    /// Addresses of the ways to the helpers: those that keep all registers, and those that keep no SSE register.
+    thunks: [[usize; 2]; Helper::COUNT],
     /// Whether the host multiplies and adds with one rounding.
     fma: bool,
 }
@@ -58,10 +58,16 @@ impl QuickCompiler {
             },
             Asm::default(),
         );
-        for (number, way) in host.thunks.iter_mut().enumerate() {
-            asm.clear();
-            exits::thunk(&mut asm, abi.helpers + number as u32 * abi.pointer_bytes);
-            *way = place(asm.finish())?;
+        for (number, ways) in host.thunks.iter_mut().enumerate() {
+            for (way, keep_sse) in ways.iter_mut().zip([true, false]) {
+                asm.clear();
+                exits::thunk(
+                    &mut asm,
+                    abi.helpers + number as u32 * abi.pointer_bytes,
+                    keep_sse,
+                );
+                *way = place(asm.finish())?;
+            }
         }
         Ok(Some(QuickCompiler { host, asm }))
     }

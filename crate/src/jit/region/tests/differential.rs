@@ -80,6 +80,8 @@ impl World for Machine {
                 self.board.0.write(a, &b.to_le_bytes()[..bytes]).ok()?;
                 return Some(0);
             }
+            // As if they were to be declined: the interpreter does them.
+            Helper::Control => return None,
             Helper::LoadReserved => self.hart.reservation = Some(a),
             Helper::Load | Helper::LoadForUpdate => {}
         }
@@ -98,7 +100,14 @@ impl Machine {
         let (hart, csr) = (&self.hart, &self.hart.csr);
         let mut slots = hart.x.all().to_vec();
         slots.extend(hart.f);
-        slots.push(csr.mstatus);
+        slots.extend([
+            csr.mstatus,
+            csr.sscratch,
+            csr.sepc,
+            csr.scause,
+            csr.stval,
+            csr.menvcfg,
+        ]);
         State {
             slots,
             retired: hart.retired,
