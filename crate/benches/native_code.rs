@@ -17,7 +17,7 @@ use tabvisor::{
     isa::riscv::{decode::decode, insn::Insn},
     jit::{
         Backend, Code, Job, Tier,
-        native::{NativeBackend, Threading},
+        native::{NativeBackend, Options, Threading},
         region::{self, Limits, NoProfile, Source, slots},
     },
 };
@@ -214,7 +214,8 @@ fn compile(backend: &mut NativeBackend, region: Region, tier: Tier) -> Code {
 
 fn main() {
     let mut c = Criterion::default().configure_from_args();
-    let mut backend = NativeBackend::new(abi(), Threading::Here).expect("a host for which code can be made");
+    let mut backend = NativeBackend::new(abi(), Options::usual(Threading::Here))
+        .expect("a host for which code can be made");
     let generated: Vec<Region> = (0..64)
         .map(|seed| generate::case_of_seed(seed, 60).region)
         .collect();

@@ -62,13 +62,25 @@ pub enum Engine {
     Auto,
 }
 
+/// What makes machine code; in the page it is the browser, whatever is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Compiler {
+    /// Our own, where the host has the instructions that it uses; else Cranelift.
+    #[default]
+    Own,
+    /// Cranelift, on a thread of its own.
+    Cranelift,
+}
+
 /// An engine and how it is tuned.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct EngineConfig {
     /// Which.
     pub engine: Engine,
-    /// What is compiled when.
-    pub policy: Policy,
+    /// What is compiled when; the usual for this host if it is `None`.
+    pub policy: Option<Policy>,
+    /// What makes machine code.
+    pub compiler: Compiler,
     /// Regions are compiled where they are asked for, not beside the guest: slower, but always the same.
     pub synchronous: bool,
     /// What is done to regions before they are compiled.

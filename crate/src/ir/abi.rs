@@ -15,7 +15,7 @@
 //!
 //! **Memory.** `table` holds the host address of the fast table. An access to `bytes` bytes at `addr` uses its entry
 //! number `addr >> 12 & index_mask`, and is allowed if the entry's `read` (or `write`) tag, 64 bits, equals
-//! `(addr + bytes - 1) & !0xfff`. The host address is then `addr + addend`, wrapping to the host's pointer width. Otherwise
+//! `(addr + bytes - 1) & !0xfff`. An entry that allows stores allows loads. The host address is then `addr + addend`, wrapping to the host's pointer width. Otherwise
 //! the helper [`Helper::Load`] or [`Helper::Store`] does the access.
 //!
 //! **Helpers.** `helpers` holds one pointer (natively an address, in wasm an index into the function table) for each

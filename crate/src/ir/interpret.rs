@@ -236,11 +236,10 @@ impl Frame<'_> {
                     }
                 }
             }
-            Inst::Window { addr, span, write } => {
-                let (addr, span) = (self.get(addr), u64::from(span));
-                let loads = world.fast(addr, span, false).is_some();
-                (loads && (!write || world.fast(addr, span, true).is_some())).into()
-            }
+            Inst::Window { addr, span, write } => world
+                .fast(self.get(addr), u64::from(span), write)
+                .is_some()
+                .into(),
             Inst::Float {
                 op,
                 precision,

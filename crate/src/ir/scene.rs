@@ -23,8 +23,6 @@ pub enum Rights {
     Fast,
     /// The fast table allows loads, the helpers stores too.
     FastLoads,
-    /// The fast table allows stores, the helpers loads too.
-    FastStores,
     /// Only the helpers access it.
     Slow,
     /// Loads give a different number each time, stores are noted, and the budget is used up.
@@ -38,7 +36,7 @@ pub const RIGHTS: [Rights; PAGES as usize] = [
     Rights::Fast,
     Rights::Fast,
     Rights::FastLoads,
-    Rights::FastStores,
+    Rights::Fast,
     Rights::Slow,
     Rights::Device,
 ];
@@ -82,7 +80,6 @@ impl Scene {
         match Self::rights(addr) {
             Rights::Fast => true,
             Rights::FastLoads => !write,
-            Rights::FastStores => write,
             _ => false,
         }
     }

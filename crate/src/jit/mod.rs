@@ -70,6 +70,10 @@ pub struct Finished {
 pub trait Backend: fmt::Debug + Send {
     /// Takes a job, or gives it back if too much is waiting already.
     fn submit(&mut self, job: Job) -> Result<(), Job>;
+    /// Whether it compiles at once.
+    fn is_immediate(&self) -> bool {
+        false
+    }
     /// Compiles a job at once, if the back end is so fast at it that waiting would cost more.
     fn compile_now(&mut self, _job: &mut Job) -> Option<Finished> {
         None

@@ -456,17 +456,19 @@ fn compiler(config: EngineConfig, code: &mut CodeCache) -> Result<Option<Jit>, M
 
 #[cfg(not(target_arch = "wasm32"))]
 fn backend(config: EngineConfig) -> Result<Box<dyn Backend>, CompileError> {
-    use crate::jit::native::{NativeBackend, Threading};
+    use crate::engine::Compiler;
+    use crate::jit::native::{NativeBackend, Options, Threading};
     let threading = if config.synchronous {
         Threading::Here
     } else {
         Threading::Background
     };
-    Ok(Box::new(NativeBackend::with_passes(
-        tiered::abi(),
+    let options = Options {
         threading,
-        config.passes,
-    )?))
+        passes: config.passes,
+        own: config.compiler == Compiler::Own,
+    };
+    Ok(Box::new(NativeBackend::new(tiered::abi(), options)?))
 }
 
 #[cfg(target_arch = "wasm32")]

@@ -58,13 +58,16 @@ pub struct RunArguments {
     #[arg(long, value_enum, default_value_t = Network::User)]
     pub net: Network,
     /// How guest code is run
-    #[arg(long, value_enum, default_value_t = Engine::Interp)]
+    #[arg(long, value_enum, default_value_t = Engine::Auto)]
     pub engine: Engine,
     /// Look for mistakes of the engine (the jit, whatever --engine says): the guest also runs on a second machine that interprets it
     /// instruction by instruction, and the first difference ends the run. Slow. Time is virtual, 10 ns an instruction,
     /// the same numbers are random each time, there is no network, and disks and shares must be read-only (`,ro`)
     #[arg(long)]
     pub lockstep: bool,
+    /// What makes machine code: tabvisor's own compiler, which is quick, or Cranelift
+    #[arg(long, value_enum, default_value_t = Compiler::Own)]
+    pub compiler: Compiler,
     /// What the compiler does to code before it compiles it, such as all,-windows: for measuring
     #[arg(long, value_name = "LIST", default_value = "all", hide = true, value_parser = PassSet::parse)]
     pub passes: PassSet,
@@ -123,6 +126,15 @@ pub enum Engine {
     Jit,
     /// The fastest that this computer can do
     Auto,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Compiler {
+    /// Tabvisor's own: code is there as soon as it is asked for
+    #[default]
+    Own,
+    /// Cranelift, on a thread of its own
+    Cranelift,
 }
 
 #[derive(Debug, Subcommand)]

@@ -50,6 +50,7 @@ impl Jit {
     /// With this back end. `code` must be the one that it runs with.
     pub fn new(backend: Box<dyn Backend>, config: EngineConfig, code: &mut CodeCache) -> Self {
         let EngineConfig { policy, passes, .. } = config;
+        let policy = policy.unwrap_or_else(|| Policy::usual(backend.is_immediate()));
         code.initial_heat = policy.quick_arrivals.max(1);
         code.written = Some(Vec::new());
         Jit {

@@ -18,56 +18,45 @@ pub struct Policy {
     pub most_code_bytes: usize,
 }
 
-impl Default for Policy {
-    /// Natively a region costs about a millisecond of Cranelift's time, as much as interpreting half a million instructions:
-    /// it must promise to run for long. In the page regions cost a tenth of that, and interpreting twice as much.
-    fn default() -> Self {
-        if cfg!(target_arch = "wasm32") {
-            Policy {
-                quick_arrivals: 10_000,
-                retry_arrivals: 1_000,
-                hot_ticks: 100,
-                most_pending: 200,
-                most_code_bytes: 64 << 20,
-            }
-        } else {
-            let env = |name: &str, other: u32| {
-                std::env::var(name)
-                    .ok()
-                    .and_then(|v| v.parse().ok())
-                    .unwrap_or(other)
-            };
-            Policy {
-                quick_arrivals: env("TQ", 100) as u16,
-                retry_arrivals: env("TR", 100) as u16,
-                hot_ticks: env("TH", 5000),
-                most_pending: 200,
-                most_code_bytes: 64 << 20,
-            }
+impl Policy {
+    /// For code that is there as soon as it is asked for: a region costs about as much as interpreting it a hundred times.
+    /// Regions are worth forming anew only where they run for seconds.
+    pub const IMMEDIATE: Policy = Policy {
+        quick_arrivals: 100,
+        retry_arrivals: 100,
+        hot_ticks: 20_000,
+        most_pending: 200,
+        most_code_bytes: 64 << 20,
+    };
+    /// For Cranelift: a region costs about a millisecond, as much as interpreting half a million instructions. It must promise
+    /// to run for long.
+    pub const BACKGROUND: Policy = Policy {
+        quick_arrivals: 20_000,
+        retry_arrivals: 2_000,
+        hot_ticks: 100,
+        ..Policy::IMMEDIATE
+    };
+    /// In the page regions cost a tenth of that, and interpreting costs twice as much. The browser makes better code of what
+    /// runs long by itself, and would have to begin anew with other regions.
+    pub const PAGE: Policy = Policy {
+        quick_arrivals: 10_000,
+        retry_arrivals: 1_000,
+        ..Policy::IMMEDIATE
+    };
+
+    /// The one for this host; its back end may be [immediate](crate::jit::Backend::is_immediate).
+    pub fn usual(immediate: bool) -> Self {
+        match immediate {
+            true => Self::IMMEDIATE,
+            false if cfg!(target_arch = "wasm32") => Self::PAGE,
+            false => Self::BACKGROUND,
         }
     }
-}
 
-impl Policy {
     /// How large a region of `tier` may become.
     pub fn limits(&self, tier: Tier) -> Limits {
         match tier {
-            Tier::Quick => {
-                let mut l = Limits::QUICK;
-                let env = |name: &str, other: usize| {
-                    std::env::var(name)
-                        .ok()
-                        .and_then(|v| v.parse().ok())
-                        .unwrap_or(other)
-                };
-                l.instructions = env("LI", l.instructions);
-                l.blocks = env("LB", l.blocks);
-                l.entries = env("LE", l.entries);
-                l.inline_size = env("LS", l.inline_size);
-                l.pages = env("LP", l.pages);
-                l.inline_depth = env("LD", l.inline_depth);
-                l
-            }
+            Tier::Quick => Limits::QUICK,
             Tier::Hot => Limits::HOT,
         }
     }

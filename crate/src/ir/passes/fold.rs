@@ -83,15 +83,20 @@ impl Part {
             return None;
         };
         let (left, by) = (op == BinaryOp::Shl, walk.constant(by)?);
-        match walk.inst(of) {
+        let is_word = match walk.inst(of) {
+            Inst::Unary(UnaryOp::Zext(Width::W32), _) => true,
+            Inst::Load { width, .. } => width == Width::W32,
+            _ => false,
+        };
+        match left {
             // Its top bit is 0, so that its sign need not be extended.
-            Inst::Unary(UnaryOp::Zext(Width::W32), of) if !left => Some(Part {
+            false if is_word => Some(Part {
                 word: true,
                 left,
                 of: low(walk, of, Width::W32),
                 by,
             }),
-            _ if word && left => Some(Part {
+            true if word => Some(Part {
                 word,
                 left,
                 of: low(walk, of, Width::W32),

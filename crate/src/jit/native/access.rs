@@ -181,11 +181,7 @@ impl Lower<'_, '_> {
         let addr = self.value(addr);
         let entry = self.table_entry(addr);
         let last = self.last_byte(addr, span.into());
-        let mut allowed = self.allowed(last, entry, 0, false);
-        if write {
-            let stores = self.allowed(last, entry, 0, true);
-            allowed = self.b.ins().band(allowed, stores);
-        }
+        let allowed = self.allowed(last, entry, 0, write);
         let host = self.host_address(addr, entry);
         let none = self.constant(0);
         self.b.ins().select(allowed, host, none)

@@ -1,13 +1,13 @@
-//! Machine code for the host: at once by the quick compiler, and by Cranelift where that is worth its time.
+//! Machine code for the host: by our own compiler, which has it at once, or by Cranelift.
 //!
-//! * `quick` — the quick tier;
-//! * `compiler` — a job becomes bytes: passes, then [`lower`], then Cranelift, with one setting for each tier;
+//! * `quick` — our own;
+//! * `compiler` — Cranelift: a job becomes bytes: passes, then [`lower`], then Cranelift, with one setting for each tier;
 //! * `lower`, `integer`, `float`, `access`, `exits` — from the intermediate representation to Cranelift's;
 //! * `thunk` — the trampoline into regions, and the ways from them to the helpers;
 //! * `code_memory` — where the code lies.
 //!
 //! Regions call helpers through pointers in the state, and each other through the branch-target cache: code needs no
-//! relocations. It is made on a thread of its own, and only on x86-64 Linux hosts.
+//! relocations. Cranelift works on a thread of its own. All this is for x86-64 Linux hosts.
 
 mod access;
 mod code_memory;
@@ -53,6 +53,28 @@ pub enum Threading {
     Background,
 }
 
+/// How code is made.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Where Cranelift does its work.
+    pub threading: Threading,
+    /// The passes: to measure what they are worth.
+    pub passes: PassSet,
+    /// Whether our own compiler is used, where the host can run its code.
+    pub own: bool,
+}
+
+impl Options {
+    /// Everything as usual, with this threading.
+    pub fn usual(threading: Threading) -> Self {
+        Options {
+            threading,
+            passes: PassSet::ALL,
+            own: true,
+        }
+    }
+}
+
 /// Makes machine code for the host.
 #[derive(Debug)]
 pub struct NativeBackend {
@@ -62,7 +84,7 @@ pub struct NativeBackend {
     trampoline: usize,
     abi: Abi,
     passes: PassSet,
-    /// `None` where the host cannot run its code: then Cranelift does the quick tier too.
+    /// `None` where the host cannot run its code or Cranelift is wanted.
     quick: Option<QuickCompiler>,
 }
 
@@ -77,16 +99,19 @@ enum Work {
 
 impl NativeBackend {
     /// A back end for code that finds everything where `abi` says. It fails on hosts that it makes no code for.
-    pub fn new(abi: Abi, threading: Threading) -> Result<Self, CompileError> {
-        Self::with_passes(abi, threading, PassSet::ALL)
-    }
-
-    /// As [`Self::new`], with these passes only: to measure what they are worth.
-    pub fn with_passes(abi: Abi, threading: Threading, passes: PassSet) -> Result<Self, CompileError> {
+    pub fn new(abi: Abi, options: Options) -> Result<Self, CompileError> {
+        let Options {
+            threading,
+            passes,
+            own,
+        } = options;
         let memory = Arc::new(Mutex::new(CodeMemory::new(CODE_LIMIT)));
         let mut compiler = Compiler::new(abi.clone(), passes, Arc::clone(&memory))?;
         let trampoline = memory.lock().place(&quick::trampoline())?;
-        let quick = QuickCompiler::new(&abi, |code| memory.lock().place(code))?;
+        let quick = match own {
+            true => QuickCompiler::new(&abi, |code| memory.lock().place(code))?,
+            false => None,
+        };
         let work = match threading {
             Threading::Here => Work::Here {
                 compiler: Box::new(compiler),
@@ -126,31 +151,22 @@ impl Backend for NativeBackend {
         Ok(())
     }
 
+    fn is_immediate(&self) -> bool {
+        self.quick.is_some()
+    }
+
     fn compile_now(&mut self, job: &mut Job) -> Option<Finished> {
-        let hq = std::env::var("HQ").is_ok();
-        if (job.tier != Tier::Quick && !hq) || job.region.entries.is_empty() {
+        if job.region.entries.is_empty() {
             return None;
         }
         let quick = self.quick.as_mut()?;
-        let level = if job.tier == Tier::Quick && std::env::var("LH").is_err() {
-            Level::Quick
-        } else {
-            Level::Hot
+        let level = match job.tier {
+            Tier::Quick => Level::Quick,
+            Tier::Hot => Level::Hot,
         };
         optimise(&mut job.region, level, self.passes);
         let code = quick.compile(&self.abi, &job.region, job.number)?;
         let placed = self.memory.lock().place(code);
-        if let (Ok(d), Ok(f)) = (std::env::var("TABDUMP"), &placed) {
-            let _ = std::fs::write(format!("{d}/{:x}.bin", *f as u64), code);
-            let _ = std::fs::write(
-                format!("{d}/{:x}.ir", *f as u64),
-                format!(
-                    "{:x?}\n{}",
-                    job.region.blocks[job.region.entries[0].0 as usize].pc,
-                    crate::ir::text::print(&job.region, &self.abi)
-                ),
-            );
-        }
         Some(Finished {
             number: job.number,
             result: placed.map(|function| Code {

@@ -245,15 +245,25 @@ impl Emit {
         let first = roots[0];
         roots.retain(|&id| id == first || !self.does_nothing(id));
         let order = Order::of(&self.blocks, &roots);
-        self.drop_needless_guards(&order, &roots);
+        let mut entered = roots;
+        for (position, &id) in order.ids.iter().enumerate() {
+            let is_ours = self.blocks[id.0 as usize].context == ContextId::ROOT;
+            let has_room = entered.len() <= limits.entries;
+            if order.loops_to[position] && is_ours && has_room && !entered.contains(&id) {
+                entered.push(id);
+            }
+        }
+        let entered: Vec<_> = entered.into_iter().map(|id| self.guarded(id)).collect();
+        let order = Order::of(&self.blocks, &entered);
+        self.drop_needless_guards(&order, &entered);
         let mut drafts: Vec<Option<Draft>> = self.blocks.into_iter().map(Some).collect();
         let mut region = Region {
             blocks: Vec::with_capacity(order.ids.len()),
-            entries: roots.iter().map(|&id| order.position(id)).collect(),
+            entries: entered.iter().map(|&id| order.position(id)).collect(),
             points: self.builder.points,
             locals: SlotSet::default(),
         };
-        let mut entries: Vec<u64> = roots.iter().map(|&id| region_pc(&drafts, id)).collect();
+        let entries = entered.iter().map(|&id| region_pc(&drafts, id)).collect();
         let mut starts = Vec::with_capacity(order.ids.len());
         for (position, &id) in order.ids.iter().enumerate() {
             let Some(draft) = drafts[id.0 as usize].take() else {
@@ -272,14 +282,6 @@ impl Emit {
                 starts.push(block.pc);
             }
             block.poll = order.loops_to[position];
-            if block.poll
-                && draft.context == ContextId::ROOT
-                && entries.len() <= limits.entries
-                && !roots.contains(&id)
-            {
-                region.entries.push(BlockId(position as u32));
-                entries.push(block.pc);
-            }
             region.blocks.push(block);
         }
         region.locals = locals(&region);
@@ -297,8 +299,26 @@ impl Emit {
             if self.builder.points[at.0 as usize].done == 0)
     }
 
+    /// Where to enter `id` from outside: where that has guards, a block in front that has them, so that a loop need not ask
+    /// again each time round.
+    fn guarded(&mut self, id: BlockId) -> BlockId {
+        let draft = &self.blocks[id.0 as usize];
+        let Some(needed) = draft.guards.iter().map(|guard| guard.needed).max() else {
+            return id;
+        };
+        let place = Place {
+            pc: draft.block.pc,
+            context: draft.context,
+        };
+        let front = self.reserve(place, false);
+        self.builder.start(1);
+        self.builder.guard_at(place.pc, needed);
+        self.complete(front, 0, Terminator::Jump(id));
+        front
+    }
+
     /// Takes guards out where every way to them has been through one already.
-    fn drop_needless_guards(&mut self, order: &Order, roots: &[BlockId]) {
+    fn drop_needless_guards(&mut self, order: &Order, entered: &[BlockId]) {
         if self.blocks.iter().all(|draft| draft.guards.is_empty()) {
             return;
         }
@@ -311,18 +331,20 @@ impl Emit {
             needed.fold(before, FloatState::max)
         };
         let mut before = vec![FloatState::Dirty; blocks.len()];
-        // It can be entered here, and at any loop.
-        for (&id, loops_to) in order.ids.iter().zip(&order.loops_to) {
-            if roots.contains(&id) || *loops_to {
-                before[id.0 as usize] = FloatState::Unknown;
-            }
+        for &id in entered {
+            before[id.0 as usize] = FloatState::Unknown;
         }
-        for &id in &order.ids {
-            let draft = &blocks[id.0 as usize];
-            let state = after(draft, before[id.0 as usize]);
-            for to in draft.block.end.successors() {
-                let at = &mut before[to.0 as usize];
-                *at = (*at).min(state);
+        // Loops may make less of what was known at first.
+        let mut changed = true;
+        while std::mem::take(&mut changed) {
+            for &id in &order.ids {
+                let draft = &blocks[id.0 as usize];
+                let state = after(draft, before[id.0 as usize]);
+                for to in draft.block.end.successors() {
+                    let at = &mut before[to.0 as usize];
+                    changed |= *at > state;
+                    *at = (*at).min(state);
+                }
             }
         }
         for (draft, &before) in blocks.iter_mut().zip(&before) {

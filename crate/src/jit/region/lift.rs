@@ -349,6 +349,13 @@ impl Builder {
         }))
     }
 
+    /// Leaves in front of `pc` unless the guest's floating-point state is as `needed`.
+    pub(super) fn guard_at(&mut self, pc: u64, needed: FloatState) {
+        self.here = Point { pc, done: 0 };
+        self.here_id = None;
+        self.guard_float(needed);
+    }
+
     /// Leaves at this instruction, to be interpreted, unless the guest's floating-point state is as `needed`.
     fn guard_float(&mut self, needed: FloatState) {
         if self.guards.last().is_some_and(|guard| guard.needed >= needed) {

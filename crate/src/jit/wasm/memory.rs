@@ -213,22 +213,8 @@ impl Emitter<'_> {
     /// Writes a window: its host address, as a pointer or as a number, is left on the operand stack.
     pub fn window(&mut self, addr: Value, span: u32, write: bool, as_pointer: bool) {
         let addr = self.operand(addr);
-        let mut wanted = self.wanted(u64::from(span.max(1)), write);
-        let layout = &self.abi.table_layout;
-        let (read, written) = (layout.read, layout.write);
-        if write {
-            // A page may be allowed to be written and not read.
-            wanted.tag = written;
-        }
+        let wanted = self.wanted(u64::from(span.max(1)), write);
         let entry = self.look_up(addr, &wanted);
-        if write {
-            self.op()
-                .local_get(entry)
-                .i64_load(at(read))
-                .local_get(entry)
-                .i64_load(at(written));
-            self.op().i64_eq().i32_and();
-        }
         self.if_hinted(BlockType::Result(ValType::I32), true);
         self.host_address(addr, entry);
         self.op().else_().i32_const(0);

@@ -112,7 +112,7 @@ impl Tlb {
         unsafe { self.entries.as_ptr().add(context as usize * ENTRIES) }
     }
 
-    /// Enters a translation of the page of `vaddr`.
+    /// Enters a translation of the page of `vaddr`. What can be stored to by the table can be loaded from.
     pub fn fill(
         &mut self,
         context: Context,
@@ -126,7 +126,7 @@ impl Tlb {
         let tag = |allowed| if allowed { page } else { NONE };
         let new = Entry {
             read: tag(readable),
-            write: tag(writable),
+            write: tag(writable && readable),
             physical,
             addend: (host as usize).wrapping_sub(page as usize),
         };

@@ -16,7 +16,7 @@ use tabvisor::storage::fs::{FileSystem, HostFs};
 
 use super::inbox::Inbox;
 use super::terminal;
-use crate::args::{Engine, Network, RunArguments};
+use crate::args::{Compiler, Engine, Network, RunArguments};
 use crate::guest::{self, Manifest};
 
 /// The guest that is always there: a monitor in supervisor mode.
@@ -63,6 +63,10 @@ pub fn machine(
                 Engine::Interp => tabvisor::engine::Engine::Interp,
                 Engine::Jit => tabvisor::engine::Engine::Jit,
                 Engine::Auto => tabvisor::engine::Engine::Auto,
+            },
+            compiler: match arguments.compiler {
+                Compiler::Own => tabvisor::engine::Compiler::Own,
+                Compiler::Cranelift => tabvisor::engine::Compiler::Cranelift,
             },
             passes: arguments.passes,
             ..EngineConfig::default()

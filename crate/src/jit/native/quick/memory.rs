@@ -239,7 +239,7 @@ impl Emit<'_> {
             addr: address,
             last: u64::from(span.max(1)) - 1,
             low: 0,
-            write: false,
+            write,
             entry: self.work()?,
             page: self.work()?,
         };
@@ -247,11 +247,6 @@ impl Emit<'_> {
         let dst = gpr(self.r.define(block, at, Type::I64, None)?);
         let (none, back) = self.cold_and_back(ColdKind::NoWindow { dst });
         self.check(&check, none);
-        if write {
-            let tag = Self::in_entry(check.entry, self.abi.table_layout.write);
-            self.asm().alu(Alu::Cmp, Size::Q, check.page, tag);
-            self.asm().jcc(Cc::Ne, none);
-        }
         self.addend(check.entry);
         self.asm().lea(Size::Q, dst, Mem::sum(check.entry, address, 0));
         self.asm().bind(back);
