@@ -591,7 +591,7 @@ mod tests {
             Op::Jalr,
             Op::Ecall,
             Op::Wfi,
-            Op::CboZero,
+            Op::CboInval,
             Op::Straddle,
         ] {
             assert!(ends_block(&Insn::new(op), true), "{op:?}");
