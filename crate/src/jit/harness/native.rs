@@ -44,7 +44,13 @@ extern "C" fn help<const N: u32>(state: *mut u8, a: u64, b: u64, c: u64, code: u
     let mut run_until = u64::from_le_bytes(memory[abi.run_until as usize..][..8].try_into().unwrap());
     let flags = &mut memory[abi.float_flags as usize];
     let mut inexact = *flags & abi.inexact != 0;
-    let made = scene.help(Helper::ALL[N as usize], [a, b, c], code, &mut run_until, &mut inexact);
+    let made = scene.help(
+        Helper::ALL[N as usize],
+        [a, b, c],
+        code,
+        &mut run_until,
+        &mut inexact,
+    );
     *flags |= if inexact { abi.inexact } else { 0 };
     memory[abi.run_until as usize..][..8].copy_from_slice(&run_until.to_le_bytes());
     memory[abi.trapped as usize] = made.is_none().into();
@@ -119,7 +125,9 @@ impl Bench {
         let (table, targets) = (self.table.as_ptr() as u64, self.targets.as_ptr() as u64);
         self.put(abi.table, table);
         self.put(abi.targets, targets);
-        let helpers = [help::<0>, help::<1>, help::<2>, help::<3>, help::<4>, help::<5>];
+        let helpers = [
+            help::<0>, help::<1>, help::<2>, help::<3>, help::<4>, help::<5>, help::<6>,
+        ];
         for (number, &helper) in helpers.iter().enumerate() {
             let helper: extern "C" fn(*mut u8, u64, u64, u64, u32) -> u64 = helper;
             self.put(abi.helpers + number as u32 * 8, helper as usize as u64);
