@@ -17,14 +17,29 @@ const webTarget = 'wasm32-unknown-unknown';
 
 /** Runs the wasm-bindgen tests; `env` chooses where. */
 function wasmTests(log, env = {}) {
-  return run('cargo', ['test', '--locked', '--target', webTarget, '--test', 'wasm', '--test', 'wasm_code'], {
-    log,
-    env: {
-      CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER: path.join(bindgen, 'wasm-bindgen-test-runner'),
-      WASM_BINDGEN_TEST_TIMEOUT: '300',
-      ...env,
+  return run(
+    'cargo',
+    [
+      'test',
+      '--locked',
+      '--target',
+      webTarget,
+      '--test',
+      'wasm',
+      '--test',
+      'wasm_code',
+      '--test',
+      'wasm_lockstep',
+    ],
+    {
+      log,
+      env: {
+        CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER: path.join(bindgen, 'wasm-bindgen-test-runner'),
+        WASM_BINDGEN_TEST_TIMEOUT: '300',
+        ...env,
+      },
     },
-  });
+  );
 }
 
 /** Runs Node's tests in a folder, one file at a time: they measure and they start browsers. */

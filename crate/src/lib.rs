@@ -13,6 +13,9 @@
 //! Time, randomness and input are parameters: only `web`, the command line and the backends that stand for something of
 //! the host (a file, a folder, sockets) ask the host. `docs/architecture.md` tells the whole.
 
+#[cfg(test)]
+extern crate self as tabvisor;
+
 pub mod device;
 pub mod engine;
 pub mod ir;

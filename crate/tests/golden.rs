@@ -1,5 +1,6 @@
 //! From guest code to what is made of it, side by side in the text files of `golden/`: the instructions, the region they
-//! were lifted to, and that region after the passes of each level.
+//! were lifted to, that region after the passes of each level, and the code that the back ends make of the hot one: WebAssembly,
+//! and what Cranelift is given.
 //!
 //!   BLESS=1 cargo test --test golden     writes what is made now into the files
 //!
@@ -13,12 +14,18 @@ use std::fmt::Write;
 use std::path::Path;
 
 use tabvisor::ir::{
-    generate,
+    Region, generate,
     passes::{self, Level, PassSet},
     text, verify,
 };
 use tabvisor::isa::riscv::{decode::decode, insn::Insn};
+use tabvisor::jit::Tier;
+use tabvisor::jit::native::cranelift_text;
 use tabvisor::jit::region::{Limits, NoProfile, Source, form};
+use tabvisor::jit::wasm::{Features, emit_module};
+
+/// The region's number, which code stores when it leaves at a point.
+const NUMBER: u32 = 7;
 
 /// Instructions by their addresses.
 struct Listing(HashMap<u64, Insn>);
@@ -70,8 +77,26 @@ fn made(guest: &str) -> String {
         passes::optimise(&mut region, level, PassSet::ALL);
         assert_eq!(verify(&region, &abi), Ok(()));
         write!(file, "\n{name}:\n{}", text::print(&region, &abi)).unwrap();
+        if level == Level::Hot {
+            write!(file, "\nwasm:\n{}", wasm(&region)).unwrap();
+            let clif = cranelift_text(&region, &abi, NUMBER, Tier::Hot).expect("a function");
+            write!(file, "\ncranelift:\n{clif}").unwrap();
+        }
     }
     file
+}
+
+/// The function that the page's back end makes of a region, without the rest of its module, which is always the same.
+fn wasm(region: &Region) -> String {
+    let features = Features {
+        tail_calls: true,
+        relaxed_madd_is_fused: true,
+    };
+    let module = emit_module(&[(NUMBER, region)], &generate::abi(4), features, &[1]).expect("a module");
+    let module = wasmprinter::print_bytes(&module.bytes).expect("a module that can be read");
+    let start = module.rfind("\n  (func ").expect("a function") + 1;
+    let end = module[start..].find("\n  )\n").expect("its end") + 5;
+    module[start..start + end].to_owned()
 }
 
 #[test]

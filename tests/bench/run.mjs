@@ -2,15 +2,14 @@
 //
 // Each engine boots the guest once, with the benchmark program added to its initramfs; kernels are typed at its serial
 // console, and the host CPU time that the emulator's process uses meanwhile is what counts.
-import { mkdirSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { gzipSync } from 'node:zlib';
 
 import { buildBench } from './build.mjs';
 import { chart } from './chart.mjs';
-import { cpio } from './cpio.mjs';
+import { prepareGuest } from './debian.mjs';
 import { engines, usual, withGuest } from './engines.mjs';
 import { figures, median, table } from './report.mjs';
 
@@ -64,21 +63,6 @@ function options() {
     json: values.json,
     svg: values.svg ?? (values.kernels === undefined ? join(root, 'docs/bench.svg') : undefined),
   };
-}
-
-/** The Debian guest with /bench in its initramfs: archives that follow one another are unpacked one over the other. */
-function prepareGuest() {
-  const folder = join(root, 'build/guests/debian');
-  const manifest = join(folder, 'manifest.json');
-  if (!existsSync(manifest))
-    throw new Error('the Debian guest is missing: run cargo run --release -- guest fetch');
-  const { kernel, initrd } = JSON.parse(readFileSync(manifest, 'utf8'));
-  const binary = readFileSync(buildBench('riscv64'));
-  const own = gzipSync(cpio([{ name: 'bench', mode: 0o755, content: binary }]));
-  const output = join(root, 'target/bench/initrd.gz');
-  writeFileSync(output, Buffer.concat([readFileSync(join(folder, initrd)), own]));
-  // The one console that every machine here has.
-  return { kernel: join(folder, kernel), initrd: output, append: 'earlycon=sbi console=ttyS0' };
 }
 
 /** Waits for `work`; says now and then that it goes on, with the last line of the guest's console. */

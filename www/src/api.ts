@@ -57,6 +57,8 @@ export interface MachineOptions {
   engine?: EngineName;
   /** Tag under which the guest mounts the in-memory share over 9p. Default: `share`; `false` for none. */
   share?: string | false;
+  /** What `profile()` of another machine with the same software gave: code that was hot then is compiled at once. */
+  profile?: Uint8Array;
   /** Told while images are being fetched; `total` is 0 when the server did not say. */
   onProgress?: (name: string, loaded: number, total: number) => void;
   /** Makes the worker, for embedders whose bundler needs another way. */
@@ -78,6 +80,8 @@ export interface ShareFiles {
 /** A machine. Its promises are rejected with an `Error` whose message can be shown to a person. */
 export interface TabvisorMachine {
   readonly state: MachineState;
+  /** A name for the contents of its kernel and firmware, the same for the same contents: to keep profiles by. */
+  readonly software: string;
   /** Runs: powers on, resumes after a pause, or boots again after power-off. */
   start(): Promise<void>;
   /** Stops guest time. */
@@ -98,6 +102,16 @@ export interface TabvisorMachine {
   /** The guest's Linux kernel said that it cannot go on; `reason` is its own line. */
   onPanic(handler: (reason: string) => void): Unsubscribe;
   stats(): Promise<MachineStats>;
+  /**
+   * What was learned of the guest's code so far, for the next machine with the same software: up to 4 MiB. Undefined
+   * under the interpreter. It holds hashes, offsets and counts of the guest's code, and none of its data.
+   */
+  profile(): Promise<Uint8Array | undefined>;
+  /**
+   * Takes in such a profile, best before the machine is started. Rejects with words if it is none. It is a hint: one of
+   * other software does nothing. Under the interpreter it is ignored.
+   */
+  useProfile(profile: Uint8Array): Promise<void>;
   readonly files: ShareFiles;
   /** Ends the worker and frees its memory. The machine cannot be used afterwards. */
   dispose(): void;
@@ -108,12 +122,13 @@ export async function createMachine(options: MachineOptions = {}): Promise<Tabvi
   const config = toWire(options);
   const link = new Link(options.worker?.() ?? defaultWorker(), options.onProgress);
   try {
-    await link.ask({ kind: 'create', config });
+    const { software } = await link.ask({ kind: 'create', config });
+    if (options.profile) await link.ask({ kind: 'useProfile', bytes: options.profile });
+    return new WorkerMachine(link, software);
   } catch (error) {
     link.close();
     throw error;
   }
-  return new WorkerMachine(link);
 }
 
 function defaultWorker(): Worker {
@@ -170,8 +185,11 @@ class WorkerMachine implements TabvisorMachine {
   readonly #panic = new PanicWatch((reason) => this.#panics.call(reason));
   #state: MachineState = { kind: 'ready' };
 
-  constructor(link: Link) {
+  readonly software: string;
+
+  constructor(link: Link, software: string) {
     this.#link = link;
+    this.software = software;
     link.onMessage = (message) => {
       switch (message.kind) {
         case 'output':
@@ -250,6 +268,14 @@ class WorkerMachine implements TabvisorMachine {
 
   stats(): Promise<MachineStats> {
     return this.#link.ask({ kind: 'stats' });
+  }
+
+  profile(): Promise<Uint8Array | undefined> {
+    return this.#link.ask({ kind: 'profile' });
+  }
+
+  async useProfile(profile: Uint8Array): Promise<void> {
+    await this.#link.ask({ kind: 'useProfile', bytes: profile });
   }
 
   readonly files: ShareFiles = {

@@ -16,6 +16,7 @@ import {
   type ServedGuest,
 } from './page/guests';
 import { readParams, type PageParams } from './page/params';
+import { ProfileKeeper } from './page/profiles';
 import { TerminalView } from './page/terminal';
 import { setUpTheme } from './page/theme';
 import './page/style.css';
@@ -48,6 +49,7 @@ class Page implements TabvisorPage {
   readonly #terminal = new TerminalView();
   readonly #figures = new FiguresView();
   readonly #files = new FilesView();
+  readonly #profiles = new ProfileKeeper();
   readonly #dialog = new MachineDialog();
   readonly #run = byId('run', HTMLButtonElement);
   readonly #reset = byId('reset', HTMLButtonElement);
@@ -56,7 +58,7 @@ class Page implements TabvisorPage {
   readonly #stateLine = byId('state', HTMLElement);
   readonly #notice = byId('notice', HTMLElement);
   readonly #progress = byId('progress', HTMLElement);
-  #choice: Choice = defaultChoice({ autostart: true }, undefined);
+  #choice: Choice = defaultChoice({ autostart: true, profile: true }, undefined);
   #state: Shown = { kind: 'loading', what: 'Loading…' };
   #debian: ServedGuest | undefined;
   /** Counts the machines made, so that a late answer about an old one is not taken for the new one's. */
@@ -134,6 +136,11 @@ class Page implements TabvisorPage {
           if (generation === this.#generation) this.#showProgress(name, loaded, total);
         },
       });
+      if (generation !== this.#generation) {
+        machine.dispose();
+        return;
+      }
+      await this.#profiles.watch(choice.profile ? machine : undefined);
       if (generation !== this.#generation) {
         machine.dispose();
         return;

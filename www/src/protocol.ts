@@ -15,6 +15,8 @@ export const MAX_APPEND_LENGTH = 2048;
 export const MEMORY_MIB = { min: 16, max: 1536 } as const;
 /** Harts (guest processors) offered. */
 export const HARTS = { min: 1, max: 8 } as const;
+/** Longest profile, in bytes. */
+export const MAX_PROFILE_BYTES = 4 << 20;
 /** Disks that fit on the board beside its other devices. */
 export const MAX_DISKS = 4;
 
@@ -77,6 +79,10 @@ export interface JitStats {
   readonly quickRegions: number;
   /** Regions compiled anew with every optimisation. */
   readonly hotRegions: number;
+  /** Of the quick ones, those formed at the first arrivals, since a profile had them. */
+  readonly foreseen: number;
+  /** Pages of code that the profile knows. */
+  readonly profilePages: number;
   /** Regions held now. */
   readonly regions: number;
   /** WebAssembly modules made. */
@@ -131,6 +137,8 @@ export type RequestBody =
   /** The page has shown this many bytes of output: the worker may send more. */
   | { readonly kind: 'acknowledge'; readonly bytes: number }
   | { readonly kind: 'stats' }
+  | { readonly kind: 'profile' }
+  | { readonly kind: 'useProfile'; readonly bytes: Uint8Array }
   | { readonly kind: 'list' }
   | { readonly kind: 'upload'; readonly path: string; readonly content: Uint8Array | Blob }
   | { readonly kind: 'download'; readonly path: string }
@@ -138,9 +146,15 @@ export type RequestBody =
 
 export type Request = RequestBody & { readonly id: number };
 
+/** What a machine that was just built is. */
+export interface Created {
+  /** A name for the contents of its kernel and firmware. */
+  readonly software: string;
+}
+
 /** What each kind of request is answered with. */
 export interface Answers {
-  create: undefined;
+  create: Created;
   start: undefined;
   pause: undefined;
   reset: undefined;
@@ -149,6 +163,9 @@ export interface Answers {
   resize: undefined;
   acknowledge: undefined;
   stats: MachineStats;
+  /** Undefined under the interpreter. */
+  profile: Uint8Array | undefined;
+  useProfile: undefined;
   list: readonly ShareEntry[];
   upload: undefined;
   download: Uint8Array;
@@ -264,8 +281,11 @@ export function parseRequest(value: unknown): Request {
     case 'reset':
     case 'powerOff':
     case 'stats':
+    case 'profile':
     case 'list':
       return { id, kind };
+    case 'useProfile':
+      return { id, kind, bytes: bytes(from['bytes'], 'the profile', MAX_PROFILE_BYTES) };
     case 'input':
       return { id, kind, bytes: bytes(from['bytes'], 'console input', MAX_INPUT_BYTES) };
     case 'resize':

@@ -5,7 +5,9 @@
 //! thus two loads, with no look-up by address. A write to the page drops it whole.
 
 use std::cell::Cell;
+use std::collections::hash_map::Entry;
 
+use super::profile;
 use crate::isa::riscv::decode::decode;
 use crate::isa::riscv::insn::{Insn, Op};
 use crate::mem::{PAGE_SIZE, Ram};
@@ -57,6 +59,8 @@ impl Slot {
 pub struct Page {
     /// Guest-physical address.
     pub physical: u64,
+    /// What a profile knows the page by, where there is one.
+    pub contents: u64,
     /// Runs, one after the other.
     insns: Vec<Insn>,
     map: [Slot; SLOTS],
@@ -66,12 +70,35 @@ impl Page {
     fn new(physical: u64, heat: u16) -> Box<Self> {
         Box::new(Page {
             physical,
+            contents: 0,
             insns: Vec::new(),
             map: std::array::from_fn(|_| Slot {
                 index: UNDECODED,
                 heat: Cell::new(heat),
             }),
         })
+    }
+
+    /// Sets heats by what a profile knows of such a page with these bytes: what was hot will soon be compiled, and what was
+    /// arrived at has the looks of it.
+    fn expect(&mut self, bytes: &[u8], heat: u16, profile: &mut profile::Profile) {
+        self.contents = profile::contents(bytes);
+        let Some(known) = profile.meet(self.contents) else {
+            return;
+        };
+        for &offset in known.arrived() {
+            self.slot(u64::from(offset)).set_heat(heat - 1);
+        }
+        for entry in known.entries() {
+            self.slot(u64::from(entry.offset)).set_heat((heat - 1).min(1));
+        }
+    }
+
+    /// Tells a profile where execution has arrived, which is where the heat is not what it was at first.
+    fn tell(&self, heat: u16, profile: &mut profile::Profile) {
+        let arrived = (0_u16..).step_by(2).zip(&self.map);
+        let arrived = arrived.filter(|(_, slot)| slot.heat() != heat);
+        profile.note_arrivals(self.contents, arrived.map(|(offset, _)| offset));
     }
 
     /// What is known of `offset`.
@@ -150,6 +177,8 @@ pub struct CodeCache {
     pub written: Option<Vec<u64>>,
     /// Heat of offsets in pages to come. It must not be 0.
     pub initial_heat: u16,
+    /// What is known of pages to come, and is to be known of those that there are.
+    pub profile: Option<profile::Shared>,
 }
 
 impl Default for CodeCache {
@@ -162,6 +191,7 @@ impl Default for CodeCache {
             marks: 0,
             written: None,
             initial_heat: u16::MAX,
+            profile: None,
         }
     }
 }
@@ -180,7 +210,16 @@ impl CodeCache {
         }
         let bytes = ram.slice(base, PAGE_SIZE).ok()?;
         let heat = self.initial_heat;
-        let page = self.pages.entry(base).or_insert_with(|| Page::new(base, heat));
+        let page = match self.pages.entry(base) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(vacant) => {
+                let mut page = Page::new(base, heat);
+                if let Some(profile) = &self.profile {
+                    page.expect(bytes, heat, &mut profile.lock());
+                }
+                vacant.insert(page)
+            }
+        };
         if page.index(physical) == UNDECODED {
             let before = page.insns.len();
             page.decode_run(bytes, physical);
@@ -210,6 +249,9 @@ impl CodeCache {
         for base in ram.take_stale_code() {
             if let Some(page) = self.pages.remove(&base) {
                 self.instructions -= page.insns.len();
+                if let Some(profile) = &self.profile {
+                    page.tell(self.initial_heat, &mut profile.lock());
+                }
             }
             if let Some(written) = &mut self.written {
                 written.push(base);
@@ -223,8 +265,19 @@ impl CodeCache {
         self.instructions > MAX_INSTRUCTIONS
     }
 
+    /// Tells the profile where execution has arrived in the pages there are.
+    pub fn tell_profile(&self) {
+        if let Some(profile) = &self.profile {
+            let mut profile = profile.lock();
+            self.pages
+                .values()
+                .for_each(|page| page.tell(self.initial_heat, &mut profile));
+        }
+    }
+
     /// Drops everything.
     pub fn clear(&mut self) {
+        self.tell_profile();
         self.pages.clear();
         self.instructions = 0;
         self.drops += 1;

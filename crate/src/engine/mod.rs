@@ -1,7 +1,7 @@
 //! Running guest code.
 //!
 //! [`code`] keeps decoded pages, shared by all harts; [`fetch`] finds a hart's page by virtual address; and
-//! [`interpreter`] executes. [`branch_target`] leads indirect jumps to compiled code, which
+//! [`interpreter`] executes. [`profile`] keeps what was learned of the code. [`branch_target`] leads indirect jumps to compiled code, which
 //! `compile_queue` has made in the background.
 
 pub mod branch_target;
@@ -10,6 +10,7 @@ pub mod code;
 pub mod compile_queue;
 pub mod fetch;
 pub mod interpreter;
+pub mod profile;
 pub mod tiered;
 
 use crate::ir::passes::PassSet;
@@ -33,6 +34,8 @@ pub struct Core {
     pub context: Context,
     /// Where compiled code is, by guest address.
     pub targets: Option<Box<Targets>>,
+    /// Instructions retired at which the run loop looks again at where branches go; 0 for a long look at once.
+    pub look_at: u64,
 }
 
 impl Core {
@@ -45,6 +48,7 @@ impl Core {
             heat_step: 0,
             context: Context::default(),
             targets: None,
+            look_at: 0,
         }
     }
 }

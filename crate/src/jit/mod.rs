@@ -3,6 +3,8 @@
 //! A back end turns a [`crate::ir::Region`] into a function of the host, as [`crate::ir::abi`] describes it. In the page it
 //! is a WebAssembly module, natively machine code by Cranelift. Back ends know nothing of the guest's instruction set.
 
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod harness;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod native;
 pub mod region;

@@ -16,6 +16,7 @@ use std::fmt::{self, Write};
 use super::board::Board;
 use super::{Clock, Exit, Machine, MachineConfig, MachineError, Stats};
 use crate::engine::code::CodeCache;
+use crate::engine::profile::Profile;
 use crate::engine::{Core, Engine, Leave, interpreter};
 use crate::isa::riscv::hart::HartState;
 use crate::mem::Bus;
@@ -398,6 +399,11 @@ impl Lockstep {
     pub fn reset(&mut self) -> Result<(), MachineError> {
         self.tested.reset()?;
         self.reference.reset()
+    }
+
+    /// Gives the tested machine what another run has learned; see [`Machine::use_profile`].
+    pub fn use_profile(&mut self, profile: Profile) {
+        self.tested.use_profile(profile);
     }
 
     /// Figures of the tested machine.

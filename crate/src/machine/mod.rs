@@ -20,6 +20,7 @@ use std::collections::VecDeque;
 use crate::device::finisher::Finish;
 use crate::device::virtio::{self, VirtioDevice};
 use crate::engine::code::CodeCache;
+use crate::engine::profile::Profile;
 use crate::engine::tiered::{self, Jit};
 use crate::engine::{Core, Engine, EngineConfig, Leave, interpreter};
 use crate::isa::riscv::csr::irq;
@@ -419,6 +420,19 @@ impl Machine {
         &self.board.ram
     }
 
+    /// What was learned of the guest's code, for the next run of the same guest; none under the interpreter.
+    pub fn profile(&self) -> Option<Profile> {
+        Some(self.jit.as_ref()?.profile(&self.code))
+    }
+
+    /// Takes in what another run has learned, by [`Self::profile`]. Best before the machine runs: pages of code that were
+    /// looked into already are not looked into again. Nothing is done with it under the interpreter.
+    pub fn use_profile(&mut self, profile: Profile) {
+        if let Some(jit) = &mut self.jit {
+            jit.use_profile(profile);
+        }
+    }
+
     /// Figures since power-on.
     pub fn stats(&self) -> Stats {
         let (code_pages, code_instructions) = self.code.size();
@@ -474,7 +488,12 @@ fn backend(config: EngineConfig) -> Result<Box<dyn Backend>, CompileError> {
 #[cfg(target_arch = "wasm32")]
 fn backend(config: EngineConfig) -> Result<Box<dyn Backend>, CompileError> {
     use crate::jit::wasm::WasmBackend;
-    Ok(Box::new(WasmBackend::new(tiered::abi(), config.passes)))
+    let backend = WasmBackend::new(tiered::abi(), config.passes);
+    Ok(Box::new(if config.synchronous {
+        backend.synchronous()
+    } else {
+        backend
+    }))
 }
 
 /// What came of a hart's turn.

@@ -7,6 +7,7 @@ use web_sys::Blob;
 use super::host::{PausableClock, entropy, epoch_ns};
 use super::machine::WebMachine;
 use crate::engine::Engine;
+use crate::engine::profile;
 use crate::machine::{Clock, Image, Machine, MachineConfig};
 use crate::storage::fs::MemoryFs;
 use crate::storage::{BlockBackend, BrowserFile, Overlay};
@@ -141,6 +142,7 @@ impl MachineBuilder {
         if kernel.is_none() && self.bios.is_none() {
             kernel = Some(Image::new("monitor.elf", MONITOR));
         }
+        let software = software(kernel.as_ref(), self.bios.as_ref());
         let clock = PausableClock::default();
         let files = MemoryFs::new(SHARE_LIMIT);
         let guest_clock = clock.clone();
@@ -163,6 +165,15 @@ impl MachineBuilder {
             clock: Clock::Host(Box::new(move || guest_clock.now_ns())),
             epoch_ns: epoch_ns(),
         })?;
-        Ok(WebMachine::new(machine, files, clock))
+        Ok(WebMachine::new(machine, files, clock, software))
     }
+}
+
+/// A name for what a machine boots that tells other contents apart.
+fn software(kernel: Option<&Image>, bios: Option<&Image>) -> String {
+    let part = |image: Option<&Image>| {
+        let bytes = image.map_or(&[][..], |image| &image.bytes);
+        format!("{:016x}-{}", profile::contents(bytes), bytes.len())
+    };
+    format!("{}-{}", part(kernel), part(bios))
 }

@@ -7,6 +7,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::ExitKind;
 use super::host::PausableClock;
+use crate::engine::profile::Profile;
 use crate::machine::{Exit, Machine};
 use crate::storage::fs::{FsResult, MemoryFs};
 
@@ -21,6 +22,7 @@ pub struct WebMachine {
     machine: Machine,
     files: MemoryFs,
     clock: PausableClock,
+    software: String,
     idle_until_ns: Option<u64>,
     /// Guest time in milliseconds at which the machine fell idle; the machine itself counts idleness when it ends.
     idle_since: Option<f64>,
@@ -60,6 +62,11 @@ pub struct JitCounters {
     /// Regions formed for the hot tier.
     #[wasm_bindgen(js_name = hotRegions)]
     pub hot_regions: f64,
+    /// Of those, regions formed at the first arrivals, since a profile had their entries.
+    pub foreseen: f64,
+    /// Pages of code that the profile knows.
+    #[wasm_bindgen(js_name = profilePages)]
+    pub profile_pages: f64,
     /// Regions held now.
     pub regions: f64,
     /// WebAssembly modules made.
@@ -100,11 +107,12 @@ impl fmt::Debug for WebMachine {
 }
 
 impl WebMachine {
-    pub(super) fn new(machine: Machine, files: MemoryFs, clock: PausableClock) -> Self {
+    pub(super) fn new(machine: Machine, files: MemoryFs, clock: PausableClock, software: String) -> Self {
         Self {
             machine,
             files,
             clock,
+            software,
             idle_until_ns: None,
             idle_since: None,
             exit_code: 0,
@@ -216,6 +224,8 @@ impl WebMachine {
             instructions: stats.instructions as f64,
             quick_regions: stats.quick_regions as f64,
             hot_regions: stats.hot_regions as f64,
+            foreseen: stats.foreseen as f64,
+            profile_pages: stats.profile_pages as f64,
             regions: stats.regions as f64,
             modules: stats.modules as f64,
             code_bytes: stats.code_bytes as f64,
@@ -223,6 +233,25 @@ impl WebMachine {
             target_misses: stats.target_misses as f64,
             longest_stall_ms: stats.longest_stall_us as f64 / 1e3,
         })
+    }
+
+    /// What the machine boots, in a name that is the same for the same contents of kernel and firmware, and another for others.
+    pub fn software(&self) -> String {
+        self.software.clone()
+    }
+
+    /// What was learned of the guest's code, to be given to the next run of the same guest; nothing under the interpreter.
+    pub fn profile(&self) -> Option<Vec<u8>> {
+        Some(self.machine.profile()?.to_bytes())
+    }
+
+    /// Takes in what [`Self::profile`] gave in another run. Best before the machine runs.
+    #[wasm_bindgen(js_name = useProfile)]
+    pub fn use_profile(&mut self, bytes: &[u8]) -> Result<(), JsError> {
+        let profile = Profile::from_bytes(bytes)
+            .map_err(|error| JsError::new(&format!("the profile cannot be used: {error}")))?;
+        self.machine.use_profile(profile);
+        Ok(())
     }
 
     /// The share's entries in the order of their paths, up to a bound.

@@ -6,8 +6,7 @@
     reason = "some test programs list their tests, others go through the engines"
 )]
 
-use tabvisor::engine::tiered::Policy;
-use tabvisor::engine::{self, EngineConfig};
+use tabvisor::engine::{self, Compiler, EngineConfig};
 use tabvisor::ir::passes::PassSet;
 use tabvisor::machine::{Machine, MachineConfig, MachineError};
 
@@ -50,10 +49,8 @@ impl Engine {
             Engine::Interp => engine::Engine::Interp.into(),
             Engine::Jit => EngineConfig {
                 engine: engine::Engine::Jit,
-                policy: Policy {
-                    quick_arrivals: 500,
-                    ..Policy::default()
-                },
+                policy: None,
+                compiler: Compiler::Own,
                 synchronous: config.engine.synchronous,
                 passes: PassSet::ALL,
             },

@@ -2,25 +2,38 @@
 
 use tabvisor::machine::lockstep::Difference;
 
+use crate::guest::Guest;
 use crate::piece::Piece;
-use crate::program::Program;
 use crate::trial::{Outcome, Trial};
 
 /// Takes out pieces, most at once first, as long as there is a difference.
-pub fn minimise(program: Program, trial: &Trial, difference: Box<Difference>) -> (Program, Box<Difference>) {
-    let mut best = (program, difference);
+pub fn minimise(guest: Guest, trial: &Trial, difference: Box<Difference>) -> (Guest, Box<Difference>) {
+    let mut best = (guest, difference);
     loop {
-        let before = count(&mut best.0.pieces);
-        let mut at = 0;
-        while at < count(&mut best.0.pieces) {
-            let mut smaller = best.0.clone();
-            remove(&mut smaller.pieces, &mut at.clone());
-            match trial.run(&smaller) {
-                Outcome::Differs(difference) => best = (smaller, difference),
-                Outcome::Agrees { .. } => at += 1,
+        let before: usize = best
+            .0
+            .programs
+            .iter_mut()
+            .map(|program| count(&mut program.pieces))
+            .sum();
+        for hart in 0..best.0.programs.len() {
+            let mut at = 0;
+            while at < count(&mut best.0.programs[hart].pieces) {
+                let mut smaller = best.0.clone();
+                remove(&mut smaller.programs[hart].pieces, &mut at.clone());
+                match trial.run(&smaller) {
+                    Outcome::Differs(difference) => best = (smaller, difference),
+                    Outcome::Agrees { .. } => at += 1,
+                }
             }
         }
-        if count(&mut best.0.pieces) == before {
+        let after: usize = best
+            .0
+            .programs
+            .iter_mut()
+            .map(|program| count(&mut program.pieces))
+            .sum();
+        if after == before {
             return best;
         }
     }

@@ -2,7 +2,9 @@
 //! taken out; what must last (counters of loops, return addresses) is in memory.
 
 use crate::encode::{COMPRESSED, FLOAT, INTEGER, b_type, i_type, jal, r_type, s_type};
-use crate::image::{CELLS, LEAF, MACHINE_SAVE, NOWHERE, PHYSICAL, REMAPPED, RESUME, ROUTINE_BYTES};
+use crate::image::{
+    CELLS, LEAF, MACHINE_SAVE, MOST_HARTS, MSIP, NOWHERE, PHYSICAL, REMAPPED, RESUME, ROUTINE_BYTES,
+};
 use crate::prng::Prng;
 use crate::unit::Unit;
 
@@ -38,6 +40,8 @@ pub enum Piece {
     CallRemapped { routine: u64 },
     /// Loads from there, and stores.
     AccessRemapped { word: u32, offset: u64 },
+    /// Interrupts a hart; the machine may have fewer.
+    Interrupt { hart: u64 },
     /// The rounding mode, reserved ones among them, for a few instructions.
     Rounding { mode: u32, body: Vec<Piece> },
 }
@@ -51,6 +55,10 @@ pub struct Code {
     pub listing: Vec<(u64, String)>,
     /// Cells of memory given out.
     cells: u64,
+    /// How far the hart's own memory is from that of hart 0.
+    pub shift: u64,
+    /// Harts of the machine.
+    pub harts: u64,
 }
 
 impl Code {
@@ -78,7 +86,7 @@ impl Code {
     }
     fn cell(&mut self) -> u64 {
         self.cells += 1;
-        CELLS + 8 * self.cells
+        CELLS + self.shift + 8 * self.cells
     }
     /// Writes `word` over what is at `at`.
     fn patch(&mut self, at: u64, word: u32) {
@@ -188,7 +196,7 @@ impl Piece {
             }
             Piece::BadJump => {
                 code.note("a jump to nowhere");
-                code.set(T1, MACHINE_SAVE);
+                code.set(T1, MACHINE_SAVE + code.shift);
                 let set_bytes = 20;
                 let after = code.here() + 2 * set_bytes + 8;
                 code.set(T0, after);
@@ -215,7 +223,7 @@ impl Piece {
                 code.word(i_type(JALR, RA, T0, 0));
             }
             Piece::ModifyRemapped { page, routine } => {
-                let slot = PHYSICAL + page * 0x1000 + routine * ROUTINE_BYTES;
+                let slot = PHYSICAL + code.shift + page * 0x1000 + routine * ROUTINE_BYTES;
                 code.note(format!("changes {slot:#x}"));
                 change(code, slot);
             }
@@ -224,7 +232,7 @@ impl Piece {
                 if *by_handler || privilege != 1 {
                     code.word(ECALL);
                 } else {
-                    code.set(T1, LEAF);
+                    code.set(T1, LEAF + code.shift);
                     code.word(i_type(LD, T0, T1, 0));
                     code.word(i_type(0x4013, T0, T0, 0x400));
                     code.word(s_type(SD, T1, T0, 0));
@@ -246,6 +254,13 @@ impl Piece {
                 code.note(format!("access {word:08x} to {at:#x}"));
                 code.set(T0, at);
                 code.word(word & !(31 << 15) | T0 << 15);
+            }
+            Piece::Interrupt { hart } => {
+                let hart = hart % code.harts;
+                code.note(format!("interrupts hart {hart}"));
+                code.set(T1, MSIP + 4 * hart);
+                code.word(i_type(ADDI, T0, 0, 1));
+                code.word(s_type(SW, T1, T0, 0));
             }
             Piece::Rounding { mode, body } => {
                 code.note(format!("with rounding mode {mode}:"));
@@ -298,7 +313,7 @@ pub fn random(r: &mut Prng, length: u64, depth: u32) -> Vec<Piece> {
 
 fn one(r: &mut Prng, depth: u32) -> Piece {
     let inner = |r: &mut Prng| random(r, 6, depth.saturating_sub(1));
-    match r.below(30) {
+    match r.below(31) {
         0 | 1 if depth > 0 => Piece::Loop {
             times: 1 + r.bits(2),
             body: inner(r),
@@ -349,6 +364,9 @@ fn one(r: &mut Prng, depth: u32) -> Piece {
         16 => Piece::AccessRemapped {
             word: *r.pick(&ACCESSES),
             offset: 0x800 + r.below(0x100) * 8,
+        },
+        30 if r.one_in(2) => Piece::Interrupt {
+            hart: r.below(MOST_HARTS),
         },
         17..20 => known(r, COMPRESSED),
         20..24 => known(r, FLOAT),

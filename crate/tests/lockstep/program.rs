@@ -13,6 +13,9 @@ use crate::values;
 pub struct Program {
     /// Of everything but the pieces.
     seed: u64,
+    /// The hart that runs it, of how many.
+    hart: u64,
+    harts: u64,
     /// The mode it runs in: 0, 1 or 3.
     privilege: u32,
     /// Traps and a timer go to S-mode where they can.
@@ -31,6 +34,9 @@ const SAVE: u32 = 31;
 const LD: u32 = 0x3003;
 const SD: u32 = 0x3023;
 const ADDI: u32 = 0x13;
+const SW: u32 = 0x2023;
+const AMOADD: u32 = 0x302f;
+const WFI: u32 = 0x1050_0073;
 
 /// Numbers of CSRs that M-mode and S-mode have alike.
 struct Csrs {
@@ -61,15 +67,19 @@ fn csrr(rd: u32, csr: u32) -> u32 {
 }
 
 impl Program {
-    pub fn random(seed: u64) -> Self {
+    /// One for hart `hart` of `harts`.
+    pub fn random(seed: u64, hart: u64, harts: u64) -> Self {
         let mut r = Prng::new(seed);
         let privilege = *r.pick(&[0, 1, 1, 3]);
         let length = *r.pick(&[4, 12, 30]);
         Program {
             seed,
+            hart,
+            harts,
             privilege,
             delegates: privilege != 3 && r.one_in(2),
-            period: 60 + r.bits(8),
+            // Harts take turns: time passes faster than each gets on.
+            period: (60 + r.bits(8)) * harts as u32,
             offset: 2 * r.below(0x800),
             pieces: vec![Piece::Loop {
                 times: 2 + r.bits(4),
@@ -78,44 +88,69 @@ impl Program {
         }
     }
 
+    fn shift(&self) -> u64 {
+        self.hart * STRIDE
+    }
+
+    /// Code at an address of hart 0's, which is another for other harts.
+    fn at(&self, base: u64) -> Code {
+        let mut code = Code::at(base + self.shift());
+        (code.shift, code.harts) = (self.shift(), self.harts);
+        code
+    }
+
     fn code(&self) -> Code {
-        let mut code = Code::at(CODE + self.offset);
+        let mut code = self.at(CODE + self.offset);
         piece::write(&mut code, &self.pieces, self.privilege);
-        // Power off.
+        // The last to come here turns the power off, the others wait for it.
+        code.set(T0, ENDED);
+        code.word(i_type(ADDI, T1, 0, 1));
+        code.word(r_type(AMOADD, T1, T0, T1));
+        code.word(i_type(ADDI, T0, 0, self.harts as u32 - 1));
+        code.word(b_type(0x63, T0, T1, 12));
+        code.word(WFI);
+        code.word(jal(0, -4));
         code.set(T0, 0x10_0000);
         code.set(T1, 0x5555);
-        code.word(s_type(0x2023, T0, T1, 0));
+        code.word(s_type(SW, T0, T1, 0));
         code.word(jal(0, 0));
         code
     }
 
-    /// What is in memory from [`BASE`] on.
-    pub fn build(&self) -> Vec<u8> {
+    /// Puts what the hart needs into memory, by offset from [`BASE`].
+    pub fn put_into(&self, bytes: &mut Vec<u8>) {
         let mut r = Prng::new(!self.seed);
-        let mut bytes = Vec::new();
+        let shift = self.shift();
         let mut put = |at: u64, what: &[u8]| {
             let at = (at - BASE) as usize;
             bytes.resize(bytes.len().max(at + what.len()), 0);
             bytes[at..at + what.len()].copy_from_slice(what);
         };
-        put(BASE, &self.start(&mut r).bytes);
-        put(MACHINE_HANDLER, &self.handler(MACHINE_HANDLER, &MACHINE).bytes);
-        put(
-            SUPERVISOR_HANDLER,
-            &self.handler(SUPERVISOR_HANDLER, &SUPERVISOR).bytes,
-        );
+        for code in [
+            self.start(&mut r),
+            self.handler(MACHINE_HANDLER, &MACHINE),
+            self.handler(SUPERVISOR_HANDLER, &SUPERVISOR),
+        ] {
+            put(code.base, &code.bytes);
+        }
         // Accessed and dirty already, but for the page that is mapped to and fro, where that is left to chance.
         let user = if self.privilege == 0 { 0x10 } else { 0 };
         let leaf = |physical: u64, bits: u64| (physical >> 2 | bits).to_le_bytes();
-        put(ROOT, &leaf(0, 0xcf | user));
-        put(ROOT + 8 * 2, &leaf(BASE, 0xcf | user));
-        put(ROOT + 8 * 3, &leaf(MIDDLE, 1));
-        put(ROOT + 8 * 4, &leaf(BASE, 0xcf));
-        put(MIDDLE, &leaf(LEAF, 1));
-        put(LEAF, &leaf(PHYSICAL, *r.pick(&[0xcf, 0x4f, 0x0f]) | user));
+        put(ROOT + shift, &leaf(0, 0xcf | user));
+        put(ROOT + shift + 8 * 2, &leaf(BASE, 0xcf | user));
+        put(ROOT + shift + 8 * 3, &leaf(MIDDLE + shift, 1));
+        put(ROOT + shift + 8 * 4, &leaf(BASE, 0xcf));
+        put(MIDDLE + shift, &leaf(LEAF + shift, 1));
+        put(
+            LEAF + shift,
+            &leaf(PHYSICAL + shift, *r.pick(&[0xcf, 0x4f, 0x0f]) | user),
+        );
         for at in 0..32 {
-            put(REGISTERS + 8 * at, &values::integer(&mut r).to_le_bytes());
-            put(REGISTERS + 256 + 8 * at, &values::float(&mut r).to_le_bytes());
+            put(REGISTERS + shift + 8 * at, &values::integer(&mut r).to_le_bytes());
+            put(
+                REGISTERS + shift + 256 + 8 * at,
+                &values::float(&mut r).to_le_bytes(),
+            );
         }
         for at in (0..SCRATCH_BYTES).step_by(8) {
             let value = if r.one_in(3) {
@@ -123,37 +158,39 @@ impl Program {
             } else {
                 values::integer(&mut r)
             };
+            // All have the same: what the last has put stays.
             put(SCRATCH + at, &value.to_le_bytes());
         }
         for page in 0..2 {
             for routine in 0..8 {
-                let at = PHYSICAL + page * 0x1000 + routine * ROUTINE_BYTES;
+                let at = PHYSICAL + shift + page * 0x1000 + routine * ROUTINE_BYTES;
                 put(at, &routine_code(&mut r, at).bytes);
             }
         }
         let code = self.code();
+        assert!(code.here() < BASE + STRIDE + shift, "the program is too long");
         put(code.base, &code.bytes);
-        bytes
     }
 
     /// Brings the machine into the state in which the program starts.
     fn start(&self, r: &mut Prng) -> Code {
-        let mut code = Code::at(BASE);
+        let mut code = self.at(START);
+        let shift = self.shift();
         let float = *r.pick(&[1, 2, 3, 3, 3, 3, 3, 0]) << 13;
-        let interrupts = 1 << 7 | 1 << 3 | 1 << 1 | 1 << 5;
+        let interrupts: u64 = 1 << 7 | 1 << 3 | 1 << 1 | 1 << 5;
         let supervisor_memory = 1 << 18;
-        let (sti, mti) = (1 << 5, 1 << 7);
+        let (sti, mti, msi) = (1 << 5, 1 << 7, 1 << 3);
         let delegates = u64::from(self.delegates);
-        let sv39 = 8 << 60 | ROOT >> 12;
+        let sv39 = 8 << 60 | (ROOT + shift) >> 12;
         // Illegal instructions, breakpoints, and loads and stores that fail.
         let exceptions = 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 13 | 1 << 15;
         for (csr, value) in [
             (0x3b0, u64::MAX),
             (0x3a0, 0x1f),
-            (0x305, MACHINE_HANDLER),
-            (0x340, MACHINE_SAVE),
-            (0x105, SUPERVISOR_RAM + SUPERVISOR_HANDLER - BASE),
-            (0x140, SUPERVISOR_SAVE),
+            (0x305, MACHINE_HANDLER + shift),
+            (0x340, MACHINE_SAVE + shift),
+            (0x105, SUPERVISOR_RAM + SUPERVISOR_HANDLER + shift - BASE),
+            (0x140, SUPERVISOR_SAVE + shift),
             (0x180, if self.privilege == 3 { 0 } else { sv39 }),
             (0x302, delegates * exceptions),
             (0x303, delegates * sti),
@@ -161,20 +198,20 @@ impl Program {
             (0x106, 7),
             (0x30a, 1 << 63 | 1 << 61),
             (0x14d, u64::from(self.period)),
-            (0x304, mti | (delegates * sti)),
+            (0x304, msi | mti | (delegates * sti)),
             (
                 0x300,
                 u64::from(self.privilege) << 11 | float | (interrupts & !(1 << 3)) | supervisor_memory,
             ),
-            (0x341, CODE + self.offset),
+            (0x341, CODE + shift + self.offset),
         ] {
             code.set(T0, value);
             code.word(csrrw(0, csr, T0));
         }
-        code.set(T0, 0x200_4000);
+        code.set(T0, MTIMECMP + 8 * self.hart);
         code.word(i_type(ADDI, T1, 0, self.period));
         code.word(s_type(SD, T0, T1, 0));
-        code.set(SAVE, REGISTERS);
+        code.set(SAVE, REGISTERS + shift);
         if float != 0 {
             (0..32).for_each(|f| code.word(i_type(0x3007, f, SAVE, 256 + 8 * f)));
         }
@@ -183,10 +220,10 @@ impl Program {
         code
     }
 
-    /// A handler: sets the timer anew, maps the page elsewhere for an `ecall`, goes on elsewhere after a jump to nowhere,
+    /// A handler: sets the timer anew and takes back what interrupted the hart, maps the page elsewhere for an `ecall`, goes on elsewhere after a jump to nowhere,
     /// and otherwise skips the instruction.
     fn handler(&self, at: u64, csrs: &Csrs) -> Code {
-        let mut code = Code::at(at);
+        let mut code = self.at(at);
         let machine = csrs.back == MACHINE.back;
         code.word(csrrw(SAVE, csrs.scratch, SAVE));
         for (at, reg) in [T0, T1, T2].into_iter().enumerate() {
@@ -206,8 +243,10 @@ impl Program {
             code.set(T1, 0x200_bff8);
             code.word(i_type(LD, T2, T1, 0));
             code.word(i_type(ADDI, T2, T2, self.period));
-            code.set(T1, 0x200_4000);
+            code.set(T1, MTIMECMP + 8 * self.hart);
             code.word(s_type(SD, T1, T2, 0));
+            code.set(T1, MSIP + 4 * self.hart);
+            code.word(s_type(SW, T1, 0, 0));
         } else {
             code.word(csrr(T2, 0xc01));
             code.word(i_type(ADDI, T2, T2, self.period));
@@ -230,7 +269,7 @@ impl Program {
         code.word(i_type(0x3013, T1, T1, 4));
         let call = code.here();
         code.word(0);
-        code.set(T1, LEAF);
+        code.set(T1, LEAF + code.shift);
         code.word(i_type(LD, T2, T1, 0));
         code.word(i_type(0x4013, T2, T2, 0x400));
         code.word(s_type(SD, T1, T2, 0));
@@ -290,7 +329,8 @@ impl fmt::Display for Program {
         } = self;
         writeln!(
             f,
-            "in mode {privilege}, delegating: {delegates}, a timer every {period} ticks:"
+            "hart {}, in mode {privilege}, delegating: {delegates}, a timer every {period} ticks:",
+            self.hart
         )?;
         let code = self.code();
         code.listing

@@ -1,15 +1,15 @@
-//! One program through the lockstep.
+//! One guest through the lockstep.
 
 use tabvisor::engine::tiered::Policy;
-use tabvisor::engine::{Engine, EngineConfig};
+use tabvisor::engine::{Compiler, Engine, EngineConfig};
 use tabvisor::machine::lockstep::{Difference, Lockstep};
 use tabvisor::machine::{Clock, Exit, Image, MachineConfig, Stats};
 
+use crate::guest::Guest;
 use crate::image::MEMORY;
 use crate::prng::Prng;
-use crate::program::Program;
 
-/// Programs that run longer are left: their timer may fire too often for them to get on.
+/// Programs that run longer are left: their timer may fire too often for them to get on. Each hart has so many.
 const MOST_INSTRUCTIONS: u64 = 300_000;
 
 /// How a program is run.
@@ -19,6 +19,7 @@ pub struct Trial {
     /// Most instructions of a call of the machine.
     slice: u64,
     policy: Policy,
+    compiler: Compiler,
 }
 
 /// What came of it.
@@ -38,15 +39,17 @@ impl Trial {
                 quick_arrivals: 1 + r.bits(1) as u16,
                 retry_arrivals: 1,
                 hot_ticks: 1 + r.bits(1) * 3,
-                ..Policy::default()
+                look_every: *r.pick(&[0, 50, 3_000]),
+                ..Policy::IMMEDIATE
             },
+            compiler: *r.pick(&[Compiler::Own, Compiler::Own, Compiler::Cranelift]),
         }
     }
 
-    fn config(&self, image: &[u8]) -> MachineConfig {
+    fn config(&self, harts: usize, image: &[u8]) -> MachineConfig {
         MachineConfig {
             memory_bytes: MEMORY,
-            harts: 1,
+            harts,
             bios: Some(Image::new("program", image)),
             kernel: None,
             initrd: None,
@@ -57,7 +60,8 @@ impl Trial {
             entropy: Box::new(|bytes| bytes.fill(0)),
             engine: EngineConfig {
                 engine: Engine::Jit,
-                policy: self.policy,
+                policy: Some(self.policy),
+                compiler: self.compiler,
                 ..EngineConfig::default()
             },
             // A tick for each instruction.
@@ -68,17 +72,18 @@ impl Trial {
         }
     }
 
-    pub fn run(&self, program: &Program) -> Outcome {
-        let image = program.build();
-        let mut lockstep =
-            Lockstep::new(self.config(&image), self.config(&image)).expect("two machines with the program");
+    pub fn run(&self, guest: &Guest) -> Outcome {
+        let image = guest.build();
+        let config = || self.config(guest.harts(), &image);
+        let mut lockstep = Lockstep::new(config(), config()).expect("two machines with the programs");
+        let most = MOST_INSTRUCTIONS * guest.harts() as u64;
         let mut r = Prng::new(self.seed);
         let mut run = 0;
         let ends = loop {
             let slice = 1 + r.below(self.slice);
             match lockstep.run(slice) {
                 Err(difference) => return Outcome::Differs(difference),
-                Ok(Exit::Budget) if run < MOST_INSTRUCTIONS => run += slice,
+                Ok(Exit::Budget) if run < most => run += slice,
                 Ok(exit) => break exit == Exit::PowerOff,
             }
         };

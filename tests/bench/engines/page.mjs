@@ -15,12 +15,16 @@ export class Browser extends Guest {
   /**
    * Opens the page at `path` of a server that has the `files`, bodies by their paths, beside our own page. `listen` is
    * called with the page once it is there and has to see to it that output goes to `window.benchOutput`; `send` types.
+   * Opened again, it is another page of the same browser, at the same server.
    */
   async open({ files, path, listen, send }) {
     const { browse, serve } = await import(helper);
-    this.server = await serve(files);
-    this.browser = await browse();
+    this.server ??= await serve(files);
+    this.browser ??= await browse();
+    const last = this.page;
     const page = await this.browser.context.newPage();
+    this.page = page;
+    await last?.close();
     this.console = new Console((text) => send(page, text));
     page.on('crash', () => this.console.end('the page has crashed'));
     page.on('pageerror', (error) => this.console.end(`the page failed: ${error.message}`));
@@ -47,9 +51,11 @@ export class Browser extends Guest {
 
 /** Our own page. */
 export class Page extends Browser {
-  constructor(engine) {
+  /** With `profile` the page remembers what was hot, and uses what it remembers. */
+  constructor(engine, profile = false) {
     super();
     this.engine = engine;
+    this.profile = profile;
   }
 
   async needs() {
@@ -65,6 +71,7 @@ export class Page extends Browser {
       memory: `${MEMORY_MIB}`,
       harts: '1',
       engine: this.engine,
+      profile: this.profile ? '1' : '0',
     });
     return this.open({
       files: { '/bench/kernel': readFileSync(kernel), '/bench/initrd': readFileSync(initrd) },

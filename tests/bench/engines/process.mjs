@@ -81,9 +81,11 @@ export class Qemu extends Process {
 export class Tabvisor extends Process {
   #binary = join(root, 'target/release/tabvisor');
 
-  constructor(engine) {
+  /** `more` are further words for the command line. */
+  constructor(engine, more = []) {
     super();
     this.engine = engine;
+    this.more = more;
   }
 
   async needs() {
@@ -93,6 +95,17 @@ export class Tabvisor extends Process {
 
   command_line({ kernel, initrd, append }) {
     const machine = ['--memory', `${MEMORY_MIB}`, '--harts', '1', '--net', 'none', '--engine', this.engine];
-    return [this.#binary, 'run', ...machine, '--kernel', kernel, '--initrd', initrd, '--append', append];
+    return [
+      this.#binary,
+      'run',
+      ...machine,
+      ...this.more,
+      '--kernel',
+      kernel,
+      '--initrd',
+      initrd,
+      '--append',
+      append,
+    ];
   }
 }

@@ -6,6 +6,7 @@ import {
   parseRequest,
   requestId,
   type Answer,
+  type Created,
   type JitStats,
   type MachineState,
   type MachineStats,
@@ -75,7 +76,7 @@ async function imageBytes(image: WireImage): Promise<ImageBytes> {
   return bytes;
 }
 
-async function create(config: WireConfig): Promise<void> {
+async function create(config: WireConfig): Promise<Created> {
   if (machine) throw new ProtocolError('this worker has a machine already');
   wasm = await loadWasm();
   const builder = new MachineBuilder(config.memoryMiB, config.harts);
@@ -93,6 +94,7 @@ async function create(config: WireConfig): Promise<void> {
     lost: (why) => setState({ kind: 'failed', message: `The guest cannot go on: ${why}` }),
     trapped: fail,
   });
+  return { software: machine.software() };
 }
 
 function stats(): MachineStats {
@@ -120,6 +122,8 @@ function jitStats(machine: WebMachine): { jit?: JitStats } {
     instructions: counters.instructions,
     quickRegions: counters.quickRegions,
     hotRegions: counters.hotRegions,
+    foreseen: counters.foreseen,
+    profilePages: counters.profilePages,
     regions: counters.regions,
     modules: counters.modules,
     codeBytes: counters.codeBytes,
@@ -160,8 +164,7 @@ function reset(): void {
 
 async function answer(request: Request): Promise<Answer> {
   if (request.kind === 'create') {
-    await create(request.config);
-    return undefined;
+    return create(request.config);
   }
   const { machine, runner } = built();
   switch (request.kind) {
@@ -193,6 +196,11 @@ async function answer(request: Request): Promise<Answer> {
       return undefined;
     case 'stats':
       return stats();
+    case 'profile':
+      return machine.profile();
+    case 'useProfile':
+      machine.useProfile(request.bytes);
+      return undefined;
     case 'list':
       return list(machine);
     case 'upload':

@@ -84,6 +84,7 @@ export class MachineDialog {
   readonly #memory = byId('memory', HTMLInputElement);
   readonly #harts = byId('harts', HTMLInputElement);
   readonly #engine = byId('engine', HTMLSelectElement);
+  readonly #profile = byId('profile', HTMLInputElement);
   readonly #append = byId('append', HTMLInputElement);
   readonly #error = byId('machine-error', HTMLElement);
   readonly #own = byId('own-files', HTMLElement);
@@ -161,6 +162,7 @@ export class MachineDialog {
     this.#memory.value = String(choice.memoryMiB);
     this.#harts.value = String(choice.harts);
     this.#engine.value = choice.engine;
+    this.#profile.checked = choice.profile;
     this.#append.value = choice.append;
     this.#own.hidden = choice.guest !== 'custom';
     this.#fail(undefined);
@@ -187,6 +189,7 @@ export class MachineDialog {
       memoryMiB: this.#memory.valueAsNumber,
       harts: this.#harts.valueAsNumber,
       engine: this.#chosenEngine,
+      profile: this.#profile.checked,
     };
     const { kernel, initrd, disk } = this.#slots;
     if (guest === 'custom' && kernel.file) choice.kernel = kernel.file;

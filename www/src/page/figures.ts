@@ -26,6 +26,7 @@ export class FiguresView {
   readonly #compiled = byId('figure-compiled', HTMLElement);
   readonly #jumps = byId('figure-jumps', HTMLElement);
   readonly #regions = byId('figure-regions', HTMLElement);
+  readonly #foreseen = byId('figure-foreseen', HTMLElement);
   readonly #modules = byId('figure-modules', HTMLElement);
   #last: Sample | undefined;
   #speeds: number[] = [];
@@ -88,6 +89,7 @@ export class FiguresView {
     for (const part of this.#jit) part.hidden = !jit;
     if (!jit) return;
     show(this.#regions, String(jit.regions), `${jit.hotRegions} hot`);
+    show(this.#foreseen, String(jit.foreseen), `of ${jit.quickRegions}`);
     show(this.#modules, String(jit.modules), size(jit.codeBytes));
   }
 

@@ -26,6 +26,8 @@ export interface Choice {
   memoryMiB: number;
   harts: number;
   engine: EngineName;
+  /** Whether what was hot is kept in the browser for the next run, and used. */
+  profile: boolean;
 }
 
 /** The Debian guest, if the server has it. */
@@ -63,6 +65,7 @@ export function defaultChoice(params: PageParams, debian: ServedGuest | undefine
     memoryMiB: params.memoryMiB ?? 256,
     harts: params.harts ?? 1,
     engine: params.engine ?? 'auto',
+    profile: params.profile,
     ...(params.kernel && { kernel: params.kernel }),
     ...(params.initrd && { initrd: params.initrd }),
   };

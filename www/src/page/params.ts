@@ -1,6 +1,6 @@
 /**
  * What a link to the page may ask for:
- * `?guest=debian|monitor&kernel=URL&initrd=URL&append=TEXT&memory=MIB&harts=N&engine=auto|jit|interp&autostart=0`.
+ * `?guest=debian|monitor&kernel=URL&initrd=URL&append=TEXT&memory=MIB&harts=N&engine=auto|jit|interp&profile=0&autostart=0`.
  */
 
 import { ENGINES, HARTS, MEMORY_MIB, isEngine, type EngineName } from '../api';
@@ -15,13 +15,18 @@ export interface PageParams {
   memoryMiB?: number;
   harts?: number;
   engine?: EngineName;
+  /** Whether what was hot is kept for the next run, and used. */
+  profile: boolean;
   autostart: boolean;
 }
 
 /** Reads the parameters; a bad one is an error in words, not a guess. */
 export function readParams(query: string): PageParams {
   const from = new URLSearchParams(query);
-  const params: PageParams = { autostart: from.get('autostart') !== '0' };
+  const params: PageParams = {
+    autostart: from.get('autostart') !== '0',
+    profile: from.get('profile') !== '0',
+  };
   const kernel = from.get('kernel');
   const initrd = from.get('initrd');
   const append = from.get('append');

@@ -1,5 +1,7 @@
 //! Regions of the intermediate representation: whatever is generated is well-formed, survives being printed and parsed,
-//! and does the same after the passes.
+//! and does the same after the passes, as machine code of each tier, and as WebAssembly.
+
+use std::cell::RefCell;
 
 use tabvisor::ir::{
     self, Region,
@@ -9,6 +11,12 @@ use tabvisor::ir::{
     scene::Scene,
     text,
 };
+use tabvisor::jit::{Tier, wasm::Features};
+
+use harness::native::Bench;
+
+#[path = "../../../src/jit/harness/mod.rs"]
+mod harness;
 
 /// Blocks that may run.
 const BLOCKS: u64 = 10_000;
@@ -43,7 +51,42 @@ pub fn run(input: &[u8]) {
         "{passes} changed\n{printed}\nto\n{}\n{before:?}\n{after:?}",
         text::print(&region, &abi)
     );
+    // One that goes round for too long cannot be held against anything.
+    if before.0.is_ok() {
+        machine_code(&case);
+        let features = Features {
+            tail_calls: first & 0x20 != 0,
+            relaxed_madd_is_fused: false,
+        };
+        let mut optimised = case.clone();
+        // Without `shape`, so that points keep the numbers by which they are compared.
+        passes::optimise(&mut optimised.region, level, passes);
+        harness::wasm::check(&case, &optimised, features, "WebAssembly");
+    }
 }
+
+thread_local! {
+    /// Making a back end takes longer than all it is used for.
+    static BENCH: RefCell<Option<Bench>> = const { RefCell::new(None) };
+}
+
+/// Runs the region as machine code of each tier.
+fn machine_code(case: &Case) {
+    let mut bench = BENCH.take().unwrap_or_else(|| Bench::new(PassSet::ALL));
+    for tier in [Tier::Quick, Tier::Hot] {
+        bench.check(&case.region, case.entry, &case.state, tier);
+    }
+    BENCH.set(Some(bench));
+}
+
+/// How a region was left, the state afterwards, what was done to the device, whether memory changed, and to what.
+type Outcome = (
+    Result<Left, interpret::RunError>,
+    interpret::State,
+    Vec<(u64, Option<u64>)>,
+    bool,
+    u64,
+);
 
 /// Text as the parser may be given it.
 pub fn parse(input: &[u8]) {
@@ -62,7 +105,7 @@ fn well_formed(region: &Region) {
     }
 }
 
-fn outcome(region: &Region, case: &Case) -> impl PartialEq + std::fmt::Debug {
+fn outcome(region: &Region, case: &Case) -> Outcome {
     let (mut state, mut scene) = (case.state.clone(), Scene::default());
     let left = interpret::run(region, case.entry, &mut state, &mut scene, BLOCKS)
         .map(|left| Left { point: None, ..left });

@@ -68,6 +68,13 @@ pub struct RunArguments {
     /// What makes machine code: tabvisor's own compiler, which is quick, or Cranelift
     #[arg(long, value_enum, default_value_t = Compiler::Own)]
     pub compiler: Compiler,
+    /// What the compiler is to know of the guest's code from runs before, and what this run adds to it at its end. The file is made
+    /// if it does not exist
+    #[arg(long, value_name = "FILE")]
+    pub profile: Option<PathBuf>,
+    /// Instructions between two looks at where branches go; 0 for none: for measuring
+    #[arg(long, value_name = "NUMBER", hide = true)]
+    pub look_every: Option<u64>,
     /// What the compiler does to code before it compiles it, such as all,-windows: for measuring
     #[arg(long, value_name = "LIST", default_value = "all", hide = true, value_parser = PassSet::parse)]
     pub passes: PassSet,

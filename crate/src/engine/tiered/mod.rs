@@ -10,6 +10,7 @@
 
 mod context;
 mod helpers;
+mod look;
 mod policy;
 mod source;
 mod stats;
@@ -22,6 +23,7 @@ pub use translations::{Key, State, Translation, Translations};
 
 use super::code::{CodeCache, Page};
 use super::interpreter::{self, Entry, OFFSET, Systems};
+use super::profile::{self, Profile};
 use super::{Core, EngineConfig, Leave};
 use crate::engine::branch_target::Target;
 use crate::ir::passes::{PassSet, shape};
@@ -42,6 +44,7 @@ pub struct Jit {
     translations: Translations,
     policy: Policy,
     passes: PassSet,
+    profile: profile::Shared,
     finished: Vec<Finished>,
     stats: JitStats,
 }
@@ -53,11 +56,14 @@ impl Jit {
         let policy = policy.unwrap_or_else(|| Policy::usual(backend.is_immediate()));
         code.initial_heat = policy.quick_arrivals.max(1);
         code.written = Some(Vec::new());
+        let profile = profile::Shared::default();
+        code.profile = Some(profile::Shared::clone(&profile));
         Jit {
             backend,
             translations: Translations::default(),
             policy,
             passes,
+            profile,
             finished: Vec::new(),
             stats: JitStats::default(),
         }
@@ -66,6 +72,18 @@ impl Jit {
     /// Forgets all code.
     pub fn clear(&mut self) {
         self.translations.clear(&mut *self.backend);
+    }
+
+    /// What was learned of the code that ran; the pages of `code` are asked for it.
+    pub fn profile(&self, code: &CodeCache) -> Profile {
+        code.tell_profile();
+        self.profile.lock().clone()
+    }
+
+    /// Takes in what another run has learned, for pages that are decoded from now on.
+    pub fn use_profile(&mut self, mut profile: Profile) {
+        profile.age();
+        self.profile.lock().add(profile);
     }
 
     /// Figures since it was made; those of jumps are of `cores`.
@@ -77,6 +95,7 @@ impl Jit {
         stats.longest_stall_us = self.backend.longest_stall_us();
         stats.pending = self.backend.pending() as u64;
         stats.regions = self.translations.count() as u64;
+        stats.profile_pages = self.profile.lock().len() as u64;
         for targets in cores.iter().filter_map(|core| core.targets.as_deref()) {
             let (hits, misses) = targets.lookups();
             stats.target_hits += hits;
@@ -176,8 +195,8 @@ impl Jit {
         }
         let limits = self.policy.limits(tier);
         let mut guest = GuestCode::new(core, code, bus);
-        let arrivals = guest.arrivals();
-        let Some(mut formed) = form(key.pc, &mut guest, &limits, &arrivals) else {
+        let behaviour = guest.behaviour(profile::Shared::clone(&self.profile));
+        let Some(mut formed) = form(key.pc, &mut guest, &limits, &behaviour) else {
             return u16::MAX;
         };
         let pages = formed.pages.iter();
@@ -200,6 +219,9 @@ impl Jit {
         let Some(entries) = entries.collect::<Option<Vec<_>>>() else {
             return u16::MAX;
         };
+        let contents = formed.pages.iter().filter_map(|&page| guest.contents(page));
+        let contents: Vec<_> = contents.collect();
+        let ticks = self.note_region(key.pc, tier, &contents);
         // What it holds need not become a region of its own: it is entered in front of that.
         for &start in &formed.starts {
             physical(start)
@@ -216,7 +238,7 @@ impl Jit {
             points: formed.region.points.clone(),
             tier,
             state: State::Pending,
-            ticks: 0,
+            ticks,
         });
         let (why, count) = match tier {
             Tier::Quick => ("arrivals there", u32::from(self.policy.quick_arrivals)),
@@ -283,6 +305,10 @@ impl Jit {
             return;
         };
         translation.ticks += 1;
+        if translation.ticks == self.policy.hot_ticks / 2 && translation.tier == Tier::Quick {
+            // It is likely to be compiled anew, and then it is good to know where its branches go.
+            core.look_at = 0;
+        }
         if translation.tier == Tier::Hot || translation.ticks < self.policy.hot_ticks {
             return;
         }
@@ -314,13 +340,17 @@ pub fn run<B: Bus>(
     bus: &mut B,
     instructions: u64,
 ) -> Leave {
-    core.hart.run_until = core.hart.state.retired.saturating_add(instructions);
     // Other harts and devices may have stored since: a reservation does not outlive a turn.
     core.hart.state.reservation = None;
+    let end = core.hart.state.retired.saturating_add(instructions);
     core.heat_step = 1;
     core.context.helpers = helpers::table::<B>();
     core.targets.get_or_insert_default();
     jit.collect(code);
+    if let Some(leave) = look::look(core, code, jit, bus, instructions) {
+        return leave;
+    }
+    core.hart.run_until = end;
     // The instruction at `pc` is one that compiled code has left to the interpreter.
     let mut interpret = false;
     for _ in 0..=instructions {

@@ -12,6 +12,8 @@ pub struct Policy {
     pub retry_arrivals: u16,
     /// Turns that end in a region before it is compiled anew with every optimisation.
     pub hot_ticks: u32,
+    /// Instructions between two looks at where branches and indirect jumps go; 0 for no looks at all.
+    pub look_every: u64,
     /// Regions that may wait for the back end.
     pub most_pending: usize,
     /// Bytes of code beyond which all regions are given back, to begin anew.
@@ -25,6 +27,7 @@ impl Policy {
         quick_arrivals: 100,
         retry_arrivals: 100,
         hot_ticks: 20_000,
+        look_every: 2_000_000,
         most_pending: 200,
         most_code_bytes: 64 << 20,
     };
@@ -41,6 +44,7 @@ impl Policy {
     pub const PAGE: Policy = Policy {
         quick_arrivals: 10_000,
         retry_arrivals: 1_000,
+        look_every: 1_000_000,
         ..Policy::IMMEDIATE
     };
 

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use crate::engine::Core;
 use crate::engine::code::{CodeCache, Page, UNDECODED};
 use crate::engine::interpreter::{OFFSET, decoded_page};
+use crate::engine::profile;
 use crate::isa::riscv::hart::Privilege;
 use crate::isa::riscv::insn::Insn;
 use crate::jit::region::{Profile, Source};
@@ -60,44 +61,68 @@ impl<'a, B: Bus> GuestCode<'a, B> {
         Some(unsafe { (*page).physical })
     }
 
-    /// What the heat of this code's addresses tells. It must not be asked once `self` is gone.
-    pub fn arrivals(&self) -> Arrivals {
-        Arrivals {
+    /// What a profile knows that page by.
+    pub fn contents(&self, virtual_page: u64) -> Option<u64> {
+        let page = self.pages.borrow().get(&virtual_page).copied()??;
+        // SAFETY: as in `page`.
+        Some(unsafe { (*page).contents })
+    }
+
+    /// What the heat of this code's addresses and `profile` tell. It must not be asked once `self` is gone.
+    pub fn behaviour(&self, profile: profile::Shared) -> Behaviour {
+        Behaviour {
             pages: Rc::clone(&self.pages),
             initial: self.code.initial_heat,
+            profile,
         }
     }
 }
 
-/// What the heat of addresses tells of branches.
+/// What is known of where branches and jumps go.
 #[derive(Debug)]
-pub struct Arrivals {
+pub struct Behaviour {
     pages: Pages,
     initial: u16,
+    profile: profile::Shared,
 }
 
-impl Profile for Arrivals {
-    /// A branch whose target was never jumped to is never taken. More is not known.
-    fn taken_ratio(&self, pc: u64) -> Option<f32> {
-        let pages = self.pages.borrow();
-        let page = |pc: u64| pages.get(&(pc & !OFFSET)).copied().flatten();
+impl Behaviour {
+    /// The page of an address, if it was looked into.
+    fn page(&self, pc: u64) -> Option<&Page> {
+        let page = self.pages.borrow().get(&(pc & !OFFSET)).copied()??;
         // SAFETY: as in `GuestCode::page`, which lives.
-        let (insn, target_page) = unsafe {
-            let here = &*page(pc)?;
-            let index = here.index(pc);
-            if index == UNDECODED {
-                return None;
-            }
-            let insn = *here.insn(index);
-            let target_page = page(pc.wrapping_add(i64::from(insn.imm) as u64));
-            (insn, &*target_page?)
-        };
-        let slot = target_page.slot(pc.wrapping_add(i64::from(insn.imm) as u64));
-        (slot.heat() == self.initial).then_some(0.0)
+        Some(unsafe { &*page })
+    }
+}
+
+impl Profile for Behaviour {
+    /// A branch whose target was never jumped to is never taken. Of others the profile may know more.
+    fn taken_ratio(&self, pc: u64) -> Option<f32> {
+        let here = self.page(pc)?;
+        let index = here.index(pc);
+        if index == UNDECODED {
+            return None;
+        }
+        // SAFETY: the index is the page's own, and the pointer is used at once.
+        let target = pc.wrapping_add(i64::from(unsafe { (*here.insn(index)).imm }) as u64);
+        if let Some(target_page) = self.page(target)
+            && target_page.slot(target).heat() == self.initial
+        {
+            return Some(0.0);
+        }
+        let profile = self.profile.lock();
+        profile.taken_ratio(here.contents, (pc & OFFSET) as u16)
     }
 
-    fn targets(&self, _: u64) -> &[u64] {
-        &[]
+    fn targets(&self, pc: u64) -> Vec<u64> {
+        let Some(here) = self.page(pc) else {
+            return Vec::new();
+        };
+        let distances = self.profile.lock().targets(here.contents, (pc & OFFSET) as u16);
+        distances
+            .into_iter()
+            .map(|distance| pc.wrapping_add(distance as u64))
+            .collect()
     }
 
     fn often_reached(&self, pc: u64) -> Vec<u64> {

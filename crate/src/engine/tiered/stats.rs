@@ -22,6 +22,12 @@ pub struct JitStats {
     pub hot_regions: u64,
     /// Guest instructions in these.
     pub hot_instructions: u64,
+    /// Regions formed at the first arrivals, since a profile had their entries.
+    pub foreseen: u64,
+    /// Pages of code that the profile knows.
+    pub profile_pages: u64,
+    /// Instructions executed one by one to see where branches and indirect jumps go.
+    pub looked_at: u64,
     /// Regions that the back end has compiled.
     pub compiled: u64,
     /// Regions that it could not compile.

@@ -58,7 +58,7 @@ fn refused(number: u32, text: impl ToString) -> CompileError {
 }
 
 /// Cranelift for this host.
-fn host_compiler(tier: Tier) -> Result<OwnedTargetIsa, String> {
+pub(super) fn host_compiler(tier: Tier) -> Result<OwnedTargetIsa, String> {
     let mut flags = settings::builder();
     let (level, allocator) = match tier {
         Tier::Quick => ("none", "single_pass"),

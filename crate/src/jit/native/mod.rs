@@ -3,6 +3,7 @@
 //! * `quick` — our own;
 //! * `compiler` — Cranelift: a job becomes bytes: passes, then [`lower`], then Cranelift, with one setting for each tier;
 //! * `lower`, `integer`, `float`, `access`, `exits` — from the intermediate representation to Cranelift's;
+//! * `text` — Cranelift's input, to be read;
 //! * `thunk` — the trampoline into regions, and the ways from them to the helpers;
 //! * `code_memory` — where the code lies.
 //!
@@ -19,6 +20,7 @@ mod lower;
 mod quick;
 #[cfg(test)]
 mod tests;
+mod text;
 mod thunk;
 
 use std::{collections::VecDeque, sync::Arc};
@@ -36,6 +38,7 @@ use crate::{
 use code_memory::CodeMemory;
 use compiler::Compiler;
 use quick::QuickCompiler;
+pub use text::cranelift_text;
 
 /// Most bytes of code held.
 const CODE_LIMIT: usize = 256 << 20;

@@ -4,159 +4,21 @@ use std::{thread::sleep, time::Duration};
 
 use proptest::prelude::*;
 
-use super::{NativeBackend, Threading};
+use super::{NativeBackend, Options, Threading};
 use crate::{
     ir::{
-        Abi, BinaryOp, Block, BlockId, Compare, FloatOp, Inst, Leave, Point, PointId, Precision, Region,
-        Slot, SlotSet, Terminator, Type, UnaryOp, Value, Width,
-        abi::Helper,
-        eval,
-        generate::{self, STATE_BYTES},
+        BinaryOp, Block, BlockId, Compare, FloatOp, Inst, Leave, Point, PointId, Precision, Region, Slot,
+        SlotSet, Terminator, Type, UnaryOp, Value, Width, eval, generate,
         interpret::{self, State},
         passes::PassSet,
         scene::{BASE, FLOAT_OPS, PAGE, Scene, float_code},
-        verify::{self, verify},
+        verify,
     },
-    jit::{Backend, Code, Finished, Job, Tier},
+    jit::{
+        Backend, Job, Tier,
+        harness::native::{Bench, NOWHERE},
+    },
 };
-
-/// Where the state for tests has the pointer to its scene.
-const SCENE: usize = 1000;
-
-/// An address that no region is left for.
-const NOWHERE: u64 = 0x5a81_0246_8ace_13b7;
-
-/// A back end that compiles here, and a state and a scene for its code.
-struct Bench {
-    backend: NativeBackend,
-    abi: Abi,
-    state: Vec<u64>,
-    scene: Box<Scene>,
-    table: Vec<u8>,
-    targets: Vec<u64>,
-}
-
-extern "C" fn help<const N: u32>(state: *mut u8, a: u64, b: u64, c: u64, code: u32) -> u64 {
-    let abi = generate::abi(8);
-    // SAFETY: the bench laid its state out so, and waits while compiled code uses it.
-    let (scene, memory) = unsafe {
-        let scene = &mut **state.add(SCENE).cast::<*mut Scene>();
-        (scene, std::slice::from_raw_parts_mut(state, STATE_BYTES))
-    };
-    let mut run_until = u64::from_le_bytes(memory[abi.run_until as usize..][..8].try_into().unwrap());
-    let flags = &mut memory[abi.float_flags as usize];
-    let mut inexact = *flags & abi.inexact != 0;
-    let made = scene.help(
-        Helper::ALL[N as usize],
-        [a, b, c],
-        code,
-        &mut run_until,
-        &mut inexact,
-    );
-    *flags |= if inexact { abi.inexact } else { 0 };
-    memory[abi.run_until as usize..][..8].copy_from_slice(&run_until.to_le_bytes());
-    memory[abi.trapped as usize] = made.is_none().into();
-    made.unwrap_or(0x5a5a_5a5a_5a5a_5a5a)
-}
-
-impl Bench {
-    /// One that compiles what it is given as it is.
-    fn new() -> Self {
-        Self::with_passes(PassSet::NONE)
-    }
-
-    fn with_passes(passes: PassSet) -> Self {
-        let abi = generate::abi(8);
-        let ways = abi.target_layout.ways as usize;
-        Self {
-            backend: NativeBackend::with_passes(abi.clone(), Threading::Here, passes).unwrap(),
-            state: vec![0; STATE_BYTES / 8],
-            scene: Box::default(),
-            table: Vec::new(),
-            targets: vec![NOWHERE; (abi.target_layout.set_mask as usize + 1) * ways * 4],
-            abi,
-        }
-    }
-
-    fn compile(&mut self, region: &Region, number: u32, tier: Tier) -> Code {
-        verify(region, &self.abi).unwrap();
-        let region = region.clone();
-        let mut job = Job { number, region, tier };
-        let mut finished = Vec::from_iter(self.backend.compile_now(&mut job));
-        if finished.is_empty() {
-            assert_ne!(tier, Tier::Quick, "the quick compiler refused a region");
-            self.backend.submit(job).unwrap();
-            self.backend.finished(&mut finished);
-        }
-        let Some(Finished { number: done, result }) = finished.pop() else {
-            panic!("nothing was finished")
-        };
-        assert_eq!(done, number);
-        result.unwrap()
-    }
-
-    fn bytes(&mut self) -> &mut [u8] {
-        // SAFETY: the state's memory, as bytes.
-        unsafe { std::slice::from_raw_parts_mut(self.state.as_mut_ptr().cast(), STATE_BYTES) }
-    }
-
-    fn put(&mut self, offset: u32, value: u64) {
-        self.bytes()[offset as usize..][..8].copy_from_slice(&value.to_le_bytes());
-    }
-
-    fn word(&mut self, offset: u32) -> u32 {
-        u32::from_le_bytes(self.bytes()[offset as usize..][..4].try_into().unwrap())
-    }
-
-    /// Runs code from a state. The reason, the state afterwards, and the program counter or point that was stored.
-    fn run(&mut self, code: Code, state: &State, entry: u32) -> (u32, State, u64, u32) {
-        let abi = self.abi.clone();
-        self.state.fill(0);
-        Scene::write_state(&abi, state, self.bytes());
-        let host = self.scene.memory.as_mut_ptr() as u64;
-        self.table = Scene::table(&abi, host);
-        let (table, targets) = (self.table.as_ptr() as u64, self.targets.as_ptr() as u64);
-        self.put(abi.table, table);
-        self.put(abi.targets, targets);
-        let helpers = [help::<0>, help::<1>, help::<2>, help::<3>, help::<4>, help::<5>];
-        for (number, &helper) in helpers.iter().enumerate() {
-            let helper: extern "C" fn(*mut u8, u64, u64, u64, u32) -> u64 = helper;
-            self.put(abi.helpers + number as u32 * 8, helper as usize as u64);
-        }
-        let scene = &raw mut *self.scene as u64;
-        self.put(SCENE as u32, scene);
-        let memory = self.state.as_mut_ptr().cast();
-        // SAFETY: the state is laid out as the back end was told, and the code is its own.
-        let reason = unsafe { self.backend.call(code.function, memory, entry) };
-        let after = Scene::read_state(&abi, self.bytes());
-        let pc = u64::from_le_bytes(self.bytes()[abi.pc as usize..][..8].try_into().unwrap());
-        (reason, after, pc, self.word(abi.point))
-    }
-
-    /// Compiles a region, runs it, and holds it against the reference.
-    fn check(&mut self, region: &Region, entry: usize, state: &State, tier: Tier) {
-        let mut reference = state.clone();
-        let mut world = Scene::default();
-        let Ok(left) = interpret::run(region, entry, &mut reference, &mut world, 100_000) else {
-            return;
-        };
-        let code = self.compile(region, 77, tier);
-        *self.scene = Scene::default();
-        let (reason, mut after, pc, point) = self.run(code, state, entry as u32);
-        assert_eq!(reason, left.leave as u32, "{:?}", left.leave);
-        match left.point {
-            Some(expected) => {
-                assert_eq!(PointId(point), expected);
-                assert_eq!(self.word(self.abi.region), 77);
-                after.retired += u64::from(region.point(expected).done);
-            }
-            None => assert_eq!(pc, left.pc),
-        }
-        assert_eq!(after, reference);
-        assert_eq!(*self.scene, world);
-        self.backend.release(code);
-    }
-}
 
 fn state() -> State {
     State {
@@ -228,7 +90,7 @@ const BINARY: [BinaryOp; 18] = [
 
 #[test]
 fn operations_on_two_integers() {
-    let mut bench = Bench::new();
+    let mut bench = Bench::new(PassSet::NONE);
     let (x1, x2) = (Inst::Get(Slot(1)), Inst::Get(Slot(2)));
     let set = |slot, value| Inst::Set(Slot(slot), Value(value));
     for tier in TIERS {
@@ -263,7 +125,7 @@ fn operations_on_two_integers() {
 
 #[test]
 fn operations_on_one_value_and_comparisons() {
-    let mut bench = Bench::new();
+    let mut bench = Bench::new(PassSet::NONE);
     let widths = [Width::W8, Width::W16, Width::W32];
     let mut ops = vec![
         UnaryOp::Clz,
@@ -342,7 +204,7 @@ const NUMBERS: [f64; 16] = [
 
 #[test]
 fn floating_point() {
-    let mut bench = Bench::new();
+    let mut bench = Bench::new(PassSet::NONE);
     for tier in TIERS {
         for (op, precision) in FLOAT_OPS
             .iter()
@@ -394,7 +256,7 @@ fn floating_point() {
 
 #[test]
 fn numbers_that_are_moved_keep_their_bits() {
-    let mut bench = Bench::new();
+    let mut bench = Bench::new(PassSet::NONE);
     let insts = vec![
         Inst::Get(Slot(33)),
         Inst::Set(Slot(34), Value(0)),
@@ -424,7 +286,7 @@ fn numbers_that_are_moved_keep_their_bits() {
 
 #[test]
 fn memory() {
-    let mut bench = Bench::new();
+    let mut bench = Bench::new(PassSet::NONE);
     let widths = [Width::W8, Width::W16, Width::W32, Width::W64];
     let at = PointId(0);
     let addresses =
@@ -467,7 +329,7 @@ fn memory() {
 
 #[test]
 fn windows() {
-    let mut bench = Bench::new();
+    let mut bench = Bench::new(PassSet::NONE);
     let (width, at) = (Width::W32, PointId(0));
     for (tier, write) in TIERS.into_iter().flat_map(|tier| [(tier, false), (tier, true)]) {
         let addr = Value(2);
@@ -544,7 +406,7 @@ fn counting() -> Region {
 
 #[test]
 fn loops_poll_and_entries_are_told_apart() {
-    let mut bench = Bench::new();
+    let mut bench = Bench::new(PassSet::NONE);
     for tier in TIERS {
         let code = bench.compile(&counting(), 0, tier);
         let mut before = state();
@@ -571,7 +433,7 @@ fn loops_poll_and_entries_are_told_apart() {
 
 #[test]
 fn regions_go_on_in_the_next_by_the_branch_target_cache() {
-    let mut bench = Bench::new();
+    let mut bench = Bench::new(PassSet::NONE);
     for tier in TIERS {
         // x1 counts up; the region that a `straight` one leaves for is its own.
         let mut region = counting();
@@ -601,7 +463,7 @@ fn regions_go_on_in_the_next_by_the_branch_target_cache() {
 
 #[test]
 fn a_thread_compiles_and_all_memory_comes_back() {
-    let mut backend = NativeBackend::new(generate::abi(8), Threading::Background).unwrap();
+    let mut backend = NativeBackend::new(generate::abi(8), Options::usual(Threading::Background)).unwrap();
     let own = backend.code_bytes();
     let mut finished = Vec::new();
     let mut submitted = 0;
@@ -657,6 +519,6 @@ proptest! {
         let mut case = generate::case_of_seed(seed, size);
         case.region.locals.0 &= locals | locals >> 64;
         let passes = if passes { PassSet::ALL } else { PassSet::NONE };
-        Bench::with_passes(passes).check(&case.region, case.entry, &case.state, TIERS[usize::from(hot)]);
+        Bench::new(passes).check(&case.region, case.entry, &case.state, TIERS[usize::from(hot)]);
     }
 }

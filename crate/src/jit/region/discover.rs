@@ -25,7 +25,7 @@ pub trait Profile {
     /// How often the branch at `pc` is taken, from 0 to 1; `None` if not known.
     fn taken_ratio(&self, pc: u64) -> Option<f32>;
     /// Where the indirect jump at `pc` mostly goes, the most frequent first.
-    fn targets(&self, pc: u64) -> &[u64];
+    fn targets(&self, pc: u64) -> Vec<u64>;
     /// Addresses near `pc` that execution often jumps to, the most frequent first: where the indirect jump there may go if
     /// its targets are not known.
     fn often_reached(&self, _pc: u64) -> Vec<u64> {
@@ -41,8 +41,8 @@ impl Profile for NoProfile {
     fn taken_ratio(&self, _: u64) -> Option<f32> {
         None
     }
-    fn targets(&self, _: u64) -> &[u64] {
-        &[]
+    fn targets(&self, _: u64) -> Vec<u64> {
+        Vec::new()
     }
 }
 
@@ -425,8 +425,7 @@ impl<S: Source, P: Profile> Walk<'_, S, P> {
                     edges[0] = self.jump_or_call(here, &insn, next.pc, target, weight);
                     return edges;
                 }
-                let profile = self.profile;
-                let targets = profile.targets(pc);
+                let targets = self.profile.targets(pc);
                 let count = self.limits.targets.min(MAX_TARGETS).min(targets.len());
                 for (edge, &target) in edges.iter_mut().zip(&targets[..count]) {
                     *edge = self.jump_or_call(here, &insn, next.pc, target, weight / count as f32);
@@ -435,7 +434,7 @@ impl<S: Source, P: Profile> Walk<'_, S, P> {
                     self.resume(next, weight);
                 } else if count == 0 && !is_return(&insn) {
                     // Perhaps a jump by a table: it finds the ways that were often taken in this region.
-                    for pc in profile.often_reached(pc) {
+                    for pc in self.profile.often_reached(pc) {
                         self.resume(Place { pc, ..here }, weight / 2.0);
                     }
                 }
@@ -553,7 +552,8 @@ fn is_link(reg: Reg) -> bool {
     reg == Reg::RA || reg == Reg::new(5)
 }
 
-fn is_return(insn: &Insn) -> bool {
+/// Whether it is a return, by the same convention.
+pub fn is_return(insn: &Insn) -> bool {
     insn.rd == Reg::SINK && is_link(insn.rs1) && insn.imm == 0
 }
 
@@ -591,7 +591,7 @@ mod tests {
             Op::Jalr,
             Op::Ecall,
             Op::Wfi,
-            Op::CboZero,
+            Op::CboInval,
             Op::Straddle,
         ] {
             assert!(ends_block(&Insn::new(op), true), "{op:?}");

@@ -13,6 +13,6 @@ pub mod slots;
 #[cfg(test)]
 mod tests;
 
-pub use discover::{Limits, NoProfile, Profile, Source};
+pub use discover::{Limits, NoProfile, Profile, Source, is_return};
 pub use emit::{Formed, form};
 pub use lift::{Builder, Flow, V};

@@ -41,6 +41,8 @@ pub struct WasmBackend {
     abi: Abi,
     features: Features,
     passes: PassSet,
+    /// What waits is compiled whenever somebody asks, whatever the time is.
+    synchronous: bool,
     waiting: VecDeque<Job>,
     /// When the first of those waiting was taken.
     since_ms: f64,
@@ -64,6 +66,7 @@ impl WasmBackend {
             abi,
             features,
             passes,
+            synchronous: false,
             waiting: VecDeque::new(),
             since_ms: 0.0,
             free: Vec::new(),
@@ -71,6 +74,12 @@ impl WasmBackend {
             modules: 0,
             longest_ms: 0.0,
         }
+    }
+
+    /// One that compiles all that waits whenever it is asked for what is finished, so that each run is the same.
+    pub fn synchronous(mut self) -> Self {
+        self.synchronous = true;
+        self
     }
 
     /// What it uses.
@@ -82,7 +91,10 @@ impl WasmBackend {
     fn is_due(&self) -> bool {
         let hot = self.waiting.iter().any(|job| job.tier == Tier::Hot);
         !self.waiting.is_empty()
-            && (hot || self.waiting.len() >= ENOUGH || now_ms() - self.since_ms >= PATIENCE_MS)
+            && (self.synchronous
+                || hot
+                || self.waiting.len() >= ENOUGH
+                || now_ms() - self.since_ms >= PATIENCE_MS)
     }
 
     /// Makes one module of what waits.
@@ -104,7 +116,7 @@ impl WasmBackend {
         let mut numbers = Vec::new();
         while builder.regions() < count
             && builder.code_bytes() < MOST_BYTES
-            && (numbers.is_empty() || now_ms() - start < SLICE_MS)
+            && (self.synchronous || numbers.is_empty() || now_ms() - start < SLICE_MS)
         {
             let Some(mut job) = self.waiting.pop_front() else {
                 break;

@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use tabvisor::engine::EngineConfig;
+use tabvisor::engine::tiered::Policy;
 use tabvisor::machine::{Clock, Image, MachineConfig};
 use tabvisor::net::NetBackend;
 use tabvisor::net::user::{UserConfig, UserNetwork};
@@ -35,6 +36,10 @@ pub fn machine(
     start: Instant,
 ) -> Result<MachineConfig> {
     let software = software(arguments)?;
+    let policy = arguments.look_every.map(|look_every| Policy {
+        look_every,
+        ..Policy::usual(arguments.compiler == Compiler::Own)
+    });
     let mut disks = Vec::new();
     for disk in &arguments.disks {
         disks.push(Box::new(FileDisk::open(&disk.file, disk.read_only)?) as Box<dyn BlockBackend>);
@@ -69,6 +74,7 @@ pub fn machine(
                 Compiler::Cranelift => tabvisor::engine::Compiler::Cranelift,
             },
             passes: arguments.passes,
+            policy,
             ..EngineConfig::default()
         },
         // A count of nanoseconds fits 64 bits for five centuries.

@@ -1,6 +1,7 @@
 //! The machine that a guest runs on, or the two.
 
 use anyhow::Result;
+use tabvisor::engine::profile::Profile;
 use tabvisor::machine::lockstep::Lockstep;
 use tabvisor::machine::{Exit, Machine, MachineError, Stats};
 
@@ -51,6 +52,20 @@ impl Guest {
         match self {
             Guest::Alone(machine) => machine.reset(),
             Guest::Lockstep(both) => both.reset(),
+        }
+    }
+
+    pub fn profile(&self) -> Option<Profile> {
+        match self {
+            Guest::Alone(machine) => machine.profile(),
+            Guest::Lockstep(both) => both.tested().profile(),
+        }
+    }
+
+    pub fn use_profile(&mut self, profile: Profile) {
+        match self {
+            Guest::Alone(machine) => machine.use_profile(profile),
+            Guest::Lockstep(both) => both.use_profile(profile),
         }
     }
 

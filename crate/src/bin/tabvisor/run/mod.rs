@@ -4,6 +4,7 @@ mod config;
 mod driven;
 mod inbox;
 mod keys;
+mod profile;
 mod terminal;
 mod trace;
 
@@ -35,13 +36,17 @@ pub fn run(arguments: &RunArguments) -> Result<ExitCode> {
     trace::start(&arguments.trace);
     let inbox = Inbox::default();
     let start = Instant::now();
-    let machine = if arguments.lockstep {
+    let known = arguments.profile.as_deref().map(profile::read).transpose()?;
+    let mut machine = if arguments.lockstep {
         let config = || config::in_lockstep(arguments, &inbox, start);
         Guest::Lockstep(Box::new(Lockstep::new(config()?, config()?)?))
     } else {
         let config = config::machine(arguments, arguments.net, &inbox, start)?;
         Guest::Alone(Box::new(Machine::new(config)?))
     };
+    if let Some(known) = known {
+        profile::give(&mut machine, known)?;
+    }
     let deadline = arguments
         .timeout
         .map(|seconds| start + Duration::from_secs_f64(seconds));
@@ -61,6 +66,9 @@ pub fn run(arguments: &RunArguments) -> Result<ExitCode> {
     drop(raw);
     if stdout().is_terminal() {
         println!();
+    }
+    if let Some(file) = &arguments.profile {
+        profile::write(file, &session.machine)?;
     }
     if arguments.stats {
         eprintln!("{}", serde_json::to_string(&session.machine.stats())?);

@@ -640,23 +640,23 @@ impl Asm {
     }
 
     /// `dst` = the bits of `src`.
-    pub fn to_xmm(&mut self, size: Size, dst: Xmm, src: impl Into<Rm>) {
+    pub fn move_to_xmm(&mut self, size: Size, dst: Xmm, src: impl Into<Rm>) {
         self.vex(Prefix::P66, 1, size == Size::Q, 0x6e, dst.0, 0, src.into());
     }
 
     /// The low bits of `src` as an integer.
-    pub fn from_xmm(&mut self, size: Size, dst: Reg, src: Xmm) {
+    pub fn move_from_xmm(&mut self, size: Size, dst: Reg, src: Xmm) {
         self.vex(Prefix::P66, 1, size == Size::Q, 0x7e, src.0, 0, dst.into());
     }
 
     /// `dst` = the signed integer `src` as a number; the upper bits are those of `dst`.
-    pub fn from_int(&mut self, double: bool, size: Size, dst: Xmm, src: impl Into<Rm>) {
+    pub fn convert_from_int(&mut self, double: bool, size: Size, dst: Xmm, src: impl Into<Rm>) {
         let prefix = if double { Prefix::F2 } else { Prefix::F3 };
         self.vex(prefix, 1, size == Size::Q, 0x2a, dst.0, dst.0, src.into());
     }
 
     /// `dst` = the number `src` as a signed integer of 64 bits, rounded towards zero.
-    pub fn to_int(&mut self, double: bool, dst: Reg, src: Xmm) {
+    pub fn convert_to_int(&mut self, double: bool, dst: Reg, src: Xmm) {
         let prefix = if double { Prefix::F2 } else { Prefix::F3 };
         self.vex(prefix, 1, true, 0x2c, dst.0, 0, src.into());
     }

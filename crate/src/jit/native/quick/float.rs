@@ -136,7 +136,8 @@ impl Emit<'_> {
         if from == Precision::Single {
             for index in 0..count {
                 if index == 0 || numbers[index] != numbers[0] {
-                    self.asm().to_xmm(Size::D, numbers[index], gpr(operands[index]));
+                    self.asm()
+                        .move_to_xmm(Size::D, numbers[index], gpr(operands[index]));
                 }
             }
         }
@@ -247,7 +248,7 @@ impl Emit<'_> {
                 self.asm().setcc(cc, gpr(dst));
                 self.asm().movzx(1, gpr(dst), gpr(dst));
             }
-            FloatOp::ToI32 | FloatOp::ToI64 => self.asm().to_int(double, gpr(dst), x),
+            FloatOp::ToI32 | FloatOp::ToI64 => self.asm().convert_to_int(double, gpr(dst), x),
             FloatOp::FromI32 | FloatOp::FromU32 | FloatOp::FromI64 => {
                 // It keeps upper bits, for which it would have to wait.
                 self.asm().avx(Prefix::None, 0x57, made, made, made);
@@ -259,9 +260,9 @@ impl Emit<'_> {
                         (Size::Q, work)
                     }
                 };
-                self.asm().from_int(double, size, made, source);
+                self.asm().convert_from_int(double, size, made, source);
             }
-            FloatOp::FromU64 => self.from_u64(double, made, gpr(a), work),
+            FloatOp::FromU64 => self.convert_from_u64(double, made, gpr(a), work),
             FloatOp::Widen => self.asm().avx(Prefix::F3, 0x5a, made, x, x),
             FloatOp::Narrow => self.asm().avx(Prefix::F2, 0x5a, made, x, x),
             FloatOp::Other => unreachable!("the helper does it"),
@@ -269,7 +270,7 @@ impl Emit<'_> {
     }
 
     /// From an unsigned integer: one too large for a signed one is halved, keeping whether a bit was lost, and doubled.
-    fn from_u64(&mut self, double: bool, made: Xmm, source: Reg, work: Reg) {
+    fn convert_from_u64(&mut self, double: bool, made: Xmm, source: Reg, work: Reg) {
         let prefix = if double { Prefix::F2 } else { Prefix::F3 };
         let (small, done) = (self.asm().label(), self.asm().label());
         self.asm().avx(Prefix::None, 0x57, made, made, made);
@@ -283,11 +284,11 @@ impl Emit<'_> {
         self.asm().shift(Shift::Shr, Size::Q, work, 1);
         self.asm().alu(Alu::Or, Size::Q, work, Mem::at(Reg::RSP, 0));
         self.asm().lea(Size::Q, Reg::RSP, Mem::at(Reg::RSP, 8));
-        self.asm().from_int(double, Size::Q, made, work);
+        self.asm().convert_from_int(double, Size::Q, made, work);
         self.asm().avx(prefix, 0x58, made, made, made);
         self.asm().jmp(done);
         self.asm().bind(small);
-        self.asm().from_int(double, Size::Q, made, work);
+        self.asm().convert_from_int(double, Size::Q, made, work);
         self.asm().bind(done);
     }
 
@@ -306,7 +307,7 @@ impl Emit<'_> {
         if !finite && !normal {
             return;
         }
-        self.asm().from_xmm(format.size, work, made);
+        self.asm().move_from_xmm(format.size, work, made);
         self.asm().shift(Shift::Shr, format.size, work, format.shift);
         if finite {
             self.asm().alu_imm(Alu::And, Size::D, work, format.top);
@@ -330,7 +331,7 @@ impl Emit<'_> {
         match op {
             FloatOp::Eq | FloatOp::Lt | FloatOp::Le | FloatOp::ToI32 | FloatOp::ToI64 => {}
             FloatOp::Min | FloatOp::Max if single => self.r.copy(dst, work.0),
-            _ if class == Type::I64 => self.asm().from_xmm(Size::D, gpr(dst), made),
+            _ if class == Type::I64 => self.asm().move_from_xmm(Size::D, gpr(dst), made),
             _ => {
                 if xmm(dst) != made {
                     self.asm().mov_xmm(xmm(dst), made);

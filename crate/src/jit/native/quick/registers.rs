@@ -293,8 +293,8 @@ impl<'a> Registers<'a> {
             _ if dst == src => {}
             (true, true) => self.asm.mov(Size::Q, gpr(dst), gpr(src)),
             (false, false) => self.asm.mov_xmm(xmm(dst), xmm(src)),
-            (true, false) => self.asm.from_xmm(Size::Q, gpr(dst), xmm(src)),
-            (false, true) => self.asm.to_xmm(Size::Q, xmm(dst), gpr(src)),
+            (true, false) => self.asm.move_from_xmm(Size::Q, gpr(dst), xmm(src)),
+            (false, true) => self.asm.move_to_xmm(Size::Q, xmm(dst), gpr(src)),
         }
     }
 

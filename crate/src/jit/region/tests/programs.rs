@@ -14,6 +14,8 @@ pub const HANDLER: u64 = 0x8000_8000;
 pub const SIZE: u64 = 0x2_0000;
 
 pub const WFI: u32 = 0x1050_0073;
+/// Left to the interpreter, which does not come back behind it.
+pub const EBREAK: u32 = 0x0010_0073;
 
 /// `jal rd, offset`
 pub fn jal(rd: u32, offset: i32) -> u32 {

@@ -1,7 +1,7 @@
 //! Which blocks a region gets.
 
 use super::check;
-use super::programs::{WFI, addi, auipc, branch, jal, jalr};
+use super::programs::{EBREAK, WFI, addi, auipc, branch, jal, jalr};
 use crate::ir::{Block, Terminator};
 use crate::isa::riscv::decode::decode;
 use crate::isa::riscv::insn::Insn;
@@ -65,8 +65,8 @@ fn a_call_stands_in_the_region_for_each_caller() {
         jal(1, 20),
         auipc(1, 0),
         jalr(1, 1, 16),
-        WFI,
-        WFI,
+        EBREAK,
+        EBREAK,
         addi(10, 10, 1),
         jalr(0, 1, 0),
     ];
@@ -178,14 +178,14 @@ impl Profile for Known {
     fn taken_ratio(&self, _: u64) -> Option<f32> {
         Some(0.0)
     }
-    fn targets(&self, _: u64) -> &[u64] {
-        &[START + 12, START + 16]
+    fn targets(&self, _: u64) -> Vec<u64> {
+        vec![START + 12, START + 16]
     }
 }
 
 #[test]
 fn what_is_never_taken_is_left_for() {
-    let code = [branch(1, 5, 0, 12), addi(5, 5, 1), WFI, addi(6, 6, 1), WFI];
+    let code = [branch(1, 5, 0, 12), addi(5, 5, 1), EBREAK, addi(6, 6, 1), WFI];
     let formed = formed_by(&code, &Limits::HOT, &Known);
     assert_eq!(block(&formed, START + 12).end, Terminator::Exit(START + 12));
     assert_eq!(block(&formed, START + 4).retired, 1);
