@@ -123,6 +123,56 @@ fn operations_on_two_integers() {
     }
 }
 
+/// More values at once than the host has registers: some are put away, and read where they are by the instruction that
+/// makes others be put away.
+#[test]
+fn many_values_at_once() {
+    let mut bench = Bench::new(PassSet::NONE);
+    for seed in 0..200u64 {
+        let mut random = seed;
+        let mut below = |limit: usize| {
+            random = random
+                .wrapping_mul(0x5851_f42d_4c95_7f2d)
+                .wrapping_add(0x1405_7b7e_f767_814f);
+            (random >> 33) as usize % limit
+        };
+        // Slots that are kept in registers leave fewer to values.
+        let kept = below(8) as u8;
+        let mut insts = vec![Inst::Get(Slot(1)), Inst::Get(Slot(2))];
+        let mut push = |inst| {
+            insts.push(inst);
+            Value(insts.len() as u32 - 1)
+        };
+        let mut values = vec![Value(0), Value(1)];
+        let count = 6 + below(16);
+        for _ in 0..200 {
+            let op = [BinaryOp::Add, BinaryOp::Xor, BinaryOp::Sub, BinaryOp::Mul][below(4)];
+            let made = push(Inst::Binary(
+                op,
+                values[below(values.len())],
+                values[below(values.len())],
+            ));
+            if values.len() < count {
+                values.push(made);
+            } else {
+                values[below(count)] = made;
+            }
+        }
+        let all = values.into_iter().reduce(|all, value| {
+            let turned = push(Inst::Binary(BinaryOp::Rotr, all, Value(1)));
+            push(Inst::Binary(BinaryOp::Xor, turned, value))
+        });
+        for slot in 0..=kept {
+            push(Inst::Set(Slot(slot), all.unwrap()));
+        }
+        let mut region = straight(insts);
+        (0..=kept).for_each(|slot| region.locals.insert(Slot(slot)));
+        for tier in TIERS {
+            bench.check(&region, 0, &state(), tier);
+        }
+    }
+}
+
 #[test]
 fn operations_on_one_value_and_comparisons() {
     let mut bench = Bench::new(PassSet::NONE);

@@ -147,6 +147,8 @@ pub(super) struct Registers<'a> {
     /// Values that are where a slot is.
     holders: Vec<(Slot, Value)>,
     frame_taken: u32,
+    /// Places of the frame that the instruction at hand was the last to read: it may read them at its very end.
+    frame_left: u32,
     /// `Set`s that were done when their value was made.
     done: Vec<bool>,
     /// Instructions that are written with another: comparisons that a `Select` makes, extensions that a load makes.
@@ -189,6 +191,7 @@ impl<'a> Registers<'a> {
             locked: 0,
             holders: Vec::new(),
             frame_taken: 1 << READY,
+            frame_left: 0,
             done: Vec::new(),
             fused: Vec::new(),
             temporaries: (general | 0xffff << SSE) & !pins.taken,
@@ -203,6 +206,7 @@ impl<'a> Registers<'a> {
         self.owners = [None; 32];
         self.holders.clear();
         self.frame_taken = 1 << READY;
+        self.frame_left = 0;
         self.done.clear();
         self.done.resize(count, false);
         self.fused.clear();
@@ -281,6 +285,7 @@ impl<'a> Registers<'a> {
     /// The next instruction begins: nothing is locked.
     pub fn unlock(&mut self) {
         self.locked = 0;
+        self.frame_taken &= !std::mem::take(&mut self.frame_left);
     }
 
     fn lock(&mut self, reg: AnyReg) {
@@ -480,7 +485,7 @@ impl<'a> Registers<'a> {
             place.reg = NO_REG;
         }
         if let Backing::Frame(number) = place.backing {
-            self.frame_taken &= !(1 << number);
+            self.frame_left |= 1 << number;
             place.backing = Backing::Nowhere;
         }
     }
