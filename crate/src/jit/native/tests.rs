@@ -147,11 +147,11 @@ fn many_values_at_once() {
         let count = 6 + below(16);
         for _ in 0..200 {
             let op = [BinaryOp::Add, BinaryOp::Xor, BinaryOp::Sub, BinaryOp::Mul][below(4)];
-            let made = push(Inst::Binary(
-                op,
-                values[below(values.len())],
-                values[below(values.len())],
-            ));
+            let (a, b) = (values[below(values.len())], values[below(values.len())]);
+            let made = push(match below(3) {
+                0 => Inst::Unary(UnaryOp::Sext(Width::W32), a),
+                _ => Inst::Binary(op, a, b),
+            });
             if values.len() < count {
                 values.push(made);
             } else {
