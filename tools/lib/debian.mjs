@@ -14,6 +14,7 @@ const PACKAGES = [
   ['/usr/riscv64-linux-gnu/lib/libc.a', 'libc6-dev-riscv64-cross'],
   ['chromium', 'chromium'],
   ['chromedriver', 'chromium-driver'],
+  ['firefox-esr', 'firefox-esr'],
   ['gcc', 'gcc'],
   ['/usr/include/stdio.h', 'libc6-dev'],
   ['mkfs.ext4', 'e2fsprogs'],

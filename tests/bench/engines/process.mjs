@@ -34,12 +34,15 @@ export class Native {
 
 /** An emulator that is a process with the guest's console on its standard input and output. */
 class Process extends Guest {
+  #end;
+
   async boot(guest) {
     const started = now();
     const [command, ...words] = this.command_line(guest);
     this.child = spawn(command, words, { stdio: ['pipe', 'pipe', 'pipe'] });
     // However the runner ends, its guests end with it.
-    process.once('exit', () => this.child.kill('SIGKILL'));
+    this.#end = () => this.child.kill('SIGKILL');
+    process.once('exit', this.#end);
     this.console = new Console((text) => this.child.stdin.write(text));
     for (const stream of [this.child.stdout, this.child.stderr]) {
       stream.setEncoding('utf8').on('data', (text) => this.console.feed(text));
@@ -57,6 +60,7 @@ class Process extends Guest {
   }
 
   async close() {
+    if (this.#end) process.removeListener('exit', this.#end);
     if (!this.child?.pid || this.child.exitCode !== null) return;
     const gone = new Promise((resolve) => this.child.once('exit', resolve));
     this.child.kill('SIGKILL');
