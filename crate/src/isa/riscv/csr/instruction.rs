@@ -116,11 +116,14 @@ impl Hart {
             return Err(Illegal);
         }
         let old = if reads { self.read_csr(number, mtime)? } else { 0 };
+        // Lines of interrupts that `mip` shows are not what was written: "Only the software-writable SEIP bit participates in
+        // the read-modify-write sequence of a CSRRS or CSRRC instruction" (privileged specification, "mip and mie").
+        let kept = if number == n::MIP { self.state.csr.mip } else { old };
         match change {
             Change::None => {}
             Change::Write => self.write_csr(number, operand)?,
-            Change::Set => self.write_csr(number, old | operand)?,
-            Change::Clear => self.write_csr(number, old & !operand)?,
+            Change::Set => self.write_csr(number, kept | operand)?,
+            Change::Clear => self.write_csr(number, kept & !operand)?,
         }
         Ok(old)
     }
@@ -144,6 +147,7 @@ impl Hart {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::isa::riscv::csr::irq;
     use crate::isa::riscv::hart::Privilege;
 
     #[test]
@@ -189,6 +193,21 @@ mod tests {
             }
         }
         assert_eq!((count, hart.state.csr.mstatus), (4, before));
+    }
+
+    #[test]
+    fn a_line_that_mip_shows_is_not_written_back() {
+        let mut hart = Hart::new(0, 0);
+        hart.lines = 1 << irq::SEI;
+        let set_ssip = CsrAccess {
+            number: n::MIP,
+            reads: true,
+            change: Change::Set,
+        };
+        let old = hart.access_csr(set_ssip, 1 << irq::SSI, || 0);
+        assert_eq!(old.ok(), Some(1 << irq::SEI));
+        hart.lines = 0;
+        assert_eq!(hart.read_csr(n::MIP, || 0).ok(), Some(1 << irq::SSI));
     }
 
     #[test]

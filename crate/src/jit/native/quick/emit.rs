@@ -141,6 +141,8 @@ impl<'a> Emit<'a> {
         let entries = self.region.entries.iter();
         let entries: Vec<Label> = entries.map(|entry| self.blocks[entry.0 as usize]).collect();
         if entries.len() >= FEWEST_IN_TABLE {
+            // It is a number of 32 bits: who calls may have left something above.
+            self.asm().mov(Size::D, Reg::RSI, Reg::RSI);
             self.asm().jmp_table(entries, Reg::RSI, Reg::RCX, Reg::RDX);
             return;
         }
