@@ -83,11 +83,13 @@ test('Linux boots by itself, talks, shares files and powers off', { timeout: 2 *
   await page.focus('#terminal textarea');
   await page.keyboard.type('poweroff -f\n');
   await waitForState(page, 'Powered off', 60_000);
-  assert.match(await output(page), /reboot: Power down|Power off/);
+  // Its last words are not on this console: Linux resets virtio devices before it says them.
+  assert.match(await output(page), /poweroff -f\n$/);
 });
 
-test('Linux sees and uses four harts in the page', { timeout: 2 * BOOT_MS }, async (t) => {
-  const { page } = await openPage(t, '?guest=debian&harts=4');
+test('Linux sees and uses four harts in the page, and says goodbye', { timeout: 2 * BOOT_MS }, async (t) => {
+  const append = encodeURIComponent('earlycon=sbi console=ttyS0');
+  const { page } = await openPage(t, `?guest=debian&harts=4&append=${append}`);
   await waitForOutput(page, READY, BOOT_MS);
   assert.equal(await shell(page, 'nproc'), '4');
   const interrupts = await shell(
@@ -95,6 +97,10 @@ test('Linux sees and uses four harts in the page', { timeout: 2 * BOOT_MS }, asy
     'for i in 1 2 3 4; do (seq 1 2000 | sort -n > /dev/null) & done; wait; cat /proc/interrupts',
   );
   assert.match(interrupts, /CPU3/);
+  await page.focus('#terminal textarea');
+  await page.keyboard.type('poweroff -f\n');
+  await waitForState(page, 'Powered off', 60_000);
+  assert.match(await output(page), /reboot: Power down/);
 });
 
 test(
