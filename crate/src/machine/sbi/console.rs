@@ -30,8 +30,20 @@ fn buffer(host: &dyn SbiHost, args: [u64; 6]) -> Result<(u64, Vec<u8>), SbiError
 
 fn write(host: &mut dyn SbiHost, args: [u64; 6]) -> SbiResult {
     let (_, bytes) = buffer(host, args)?;
-    host.console_write(&bytes);
+    host.console_write(&with_returns(&bytes));
     Ok(bytes.len() as u64)
+}
+
+/// Lines ended as a terminal wants it, which kernels leave to the firmware here.
+fn with_returns(bytes: &[u8]) -> Vec<u8> {
+    let mut shown = Vec::with_capacity(bytes.len() + 8);
+    for &byte in bytes {
+        if byte == b'\n' && shown.last() != Some(&b'\r') {
+            shown.push(b'\r');
+        }
+        shown.push(byte);
+    }
+    shown
 }
 
 fn read(host: &mut dyn SbiHost, args: [u64; 6]) -> SbiResult {
@@ -60,6 +72,14 @@ mod tests {
         assert_eq!(host.call(0, EID, 1, &[5, 0x8000_0100, 0]), Ok(2));
         assert_eq!(host.ram.slice(0x8000_0100, 5), Ok(&b"xyllo"[..]));
         assert_eq!(host.call(0, EID, 1, &[5, 0x8000_0100, 0]), Ok(0));
+    }
+
+    #[test]
+    fn lines_end_as_terminals_want_it() {
+        let mut host = FakeHost::new(1);
+        host.ram.write(0x8000_0100, b"one\ntwo\r\n\n").unwrap();
+        assert_eq!(host.call(0, EID, 0, &[10, 0x8000_0100, 0]), Ok(10));
+        assert_eq!(host.written, b"one\r\ntwo\r\n\r\n");
     }
 
     #[test]
