@@ -78,8 +78,6 @@ pub struct Emitter<'a> {
     retired: u32,
     /// Where to go on, for [`Leave::Next`] and [`Leave::Budget`].
     pc: u32,
-    /// The point, for the others.
-    pub point: u32,
     leave: u32,
     slots: [u32; 128],
     pub limits: Limits,
@@ -127,7 +125,6 @@ impl<'a> Emitter<'a> {
             table: 0,
             retired: 0,
             pc: 0,
-            point: 0,
             leave: 0,
             slots: [u32::MAX; 128],
             limits: Limits::default(),
@@ -139,7 +136,6 @@ impl<'a> Emitter<'a> {
         emitter.retired = emitter.take(ValType::I64);
         emitter.pc = emitter.take(ValType::I64);
         emitter.leave = emitter.take(ValType::I32);
-        emitter.point = emitter.take(ValType::I32);
         emitter.table = emitter.take(ValType::I32);
         emitter
     }
@@ -224,10 +220,13 @@ impl<'a> Emitter<'a> {
         self.op().br(depth);
     }
 
-    /// Remembers the point at which the region may be left next.
-    pub fn set_point(&mut self, at: PointId) {
-        let point = self.point;
-        self.op().i32_const(at.0 as i32).local_set(point);
+    /// Stores the point at which the region is left, or may be by what is called next.
+    pub fn store_point(&mut self, point: PointId) {
+        let at_point = at(self.abi.point);
+        self.op()
+            .local_get(STATE)
+            .i32_const(point.0 as i32)
+            .i32_store(at_point);
     }
 
     /// All blocks.
@@ -333,7 +332,7 @@ impl<'a> Emitter<'a> {
                 self.leave(self.ways.exit);
             }
             Terminator::Interpret(at) => {
-                self.set_point(at);
+                self.store_point(at);
                 self.leave(self.ways.interpret);
             }
         }
@@ -373,9 +372,11 @@ impl<'a> Emitter<'a> {
                 at,
             } => return self.store(width, addr, value, via, at),
             Inst::ExitIf { compare, a, b, at } => {
-                self.set_point(at);
                 self.compare(compare, a, b);
-                return self.leave_if(self.ways.interpret);
+                self.if_hinted(BlockType::Empty, false);
+                self.store_point(at);
+                self.leave(self.ways.interpret);
+                return self.end();
             }
             _ => {}
         }

@@ -6,8 +6,8 @@
 use wasm_encoder::{BlockType, ValType};
 
 use super::function::{Emitter, Operand, STATE, at};
-use super::runtime::Runtime;
-use crate::ir::abi::{Helper, TableLayout, width_code};
+use super::runtime::{Runtime, slow_code};
+use crate::ir::abi::{Helper, TableLayout};
 use crate::ir::{PointId, Value, Width};
 
 /// How far a guest address is shifted right to be the offset of its entry, and what that is masked with.
@@ -117,10 +117,9 @@ impl Emitter<'_> {
 
     /// Has a load done, and leaves if it trapped.
     fn slow_load(&mut self, by: Runtime, width: Width, addr: Operand, point: PointId, signed: bool) {
-        self.set_point(point);
         self.op().local_get(STATE);
         self.read(addr);
-        self.op().i32_const(width_code(width) as i32).call(by.index());
+        self.op().i32_const(slow_code(width, point)).call(by.index());
         self.leave_if(self.ways.stopped);
         if signed {
             self.sign_extend(width);
@@ -181,11 +180,10 @@ impl Emitter<'_> {
     }
 
     fn slow_store(&mut self, by: Runtime, width: Width, addr: Operand, value: Operand, point: PointId) {
-        self.set_point(point);
         self.op().local_get(STATE);
         self.read(addr);
         self.read(value);
-        self.op().i32_const(width_code(width) as i32).call(by.index());
+        self.op().i32_const(slow_code(width, point)).call(by.index());
         self.leave_if(self.ways.stopped);
     }
 
@@ -235,7 +233,7 @@ impl Emitter<'_> {
 
     /// Writes a call of a helper that may trap: its result is left on the operand stack.
     pub fn call(&mut self, helper: Helper, args: [Value; 2], code: u32, point: PointId) {
-        self.set_point(point);
+        self.store_point(point);
         self.op().local_get(STATE);
         self.push(args[0]);
         self.push(args[1]);

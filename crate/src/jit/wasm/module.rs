@@ -9,7 +9,7 @@ use wasm_encoder::{
 
 use super::Features;
 use super::function::function;
-use super::runtime::{self, Runtime};
+use super::runtime::{self, MOST_POINTS, Runtime};
 use crate::ir::{Abi, Region};
 use crate::jit::CompileError;
 
@@ -59,6 +59,12 @@ impl<'a> Builder<'a> {
             return Err(CompileError::Refused {
                 number,
                 text: "it has no entry".into(),
+            });
+        }
+        if region.points.len() > MOST_POINTS {
+            return Err(CompileError::Refused {
+                number,
+                text: format!("it has {} points; at most {MOST_POINTS} are allowed", region.points.len()),
             });
         }
         let emitted = function(number, place, region, self.abi, self.features);

@@ -4,8 +4,8 @@ use wasm_encoder::{BlockType, CodeSection, Function, FunctionSection, TypeSectio
 
 use super::function::at;
 use super::memory::entry_shift_and_mask;
-use crate::ir::Abi;
-use crate::ir::abi::Helper;
+use crate::ir::abi::{Helper, width_code};
+use crate::ir::{Abi, PointId, Width};
 
 /// A function of the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,16 +19,28 @@ pub enum Runtime {
     RawStoreConditional,
     RawFloat,
     RawControl,
-    /// `(state, addr, bytes) -> (value, trapped)`, by the helper.
+    /// `(state, addr, code) -> (value, trapped)`, by the helper; the code is a [`slow_code`].
     Load,
     LoadForUpdate,
-    /// `(state, addr, value, bytes) -> trapped`, by the helper.
+    /// `(state, addr, value, code) -> trapped`, by the helper.
     Store,
     /// As `Load` and `Store`, but the fast table is tried first.
     LoadAnywhere,
     StoreAnywhere,
     /// `(state) -> i32`: whether floating-point operations may be done by the host's.
     Ready,
+}
+
+/// Bits of the width in a [`slow_code`].
+const WIDTH_BITS: u32 = 4;
+const WIDTH_MASK: i32 = (1 << WIDTH_BITS) - 1;
+/// Points that a region may have.
+pub const MOST_POINTS: usize = 1 << (32 - WIDTH_BITS);
+
+/// An access's width in bytes, and above it the point at which it is left if it traps. The function stores that, so that
+/// regions need no local for it, which would be alive from the first access to the last.
+pub fn slow_code(width: Width, point: PointId) -> i32 {
+    (width_code(width) | point.0 << WIDTH_BITS) as i32
 }
 
 // Types, by index.
@@ -111,12 +123,15 @@ fn raw(abi: &Abi, helper: Helper) -> Function {
 
 fn load(abi: &Abi, helper: Helper) -> Function {
     let mut function = Function::new([]);
+    store_point(&mut function, abi, 2);
     let mut op = function.instructions();
     op.local_get(0)
         .local_get(1)
         .i64_const(0)
         .i64_const(0)
-        .local_get(2);
+        .local_get(2)
+        .i32_const(WIDTH_MASK)
+        .i32_and();
     op.call(Runtime::of(helper).index())
         .local_get(0)
         .i32_load(at(abi.trapped))
@@ -126,12 +141,15 @@ fn load(abi: &Abi, helper: Helper) -> Function {
 
 fn store(abi: &Abi) -> Function {
     let mut function = Function::new([]);
+    store_point(&mut function, abi, 3);
     let mut op = function.instructions();
     op.local_get(0)
         .local_get(1)
         .local_get(2)
         .i64_const(0)
-        .local_get(3);
+        .local_get(3)
+        .i32_const(WIDTH_MASK)
+        .i32_and();
     op.call(Runtime::RawStore.index())
         .drop()
         .local_get(0)
@@ -140,9 +158,20 @@ fn store(abi: &Abi) -> Function {
     function
 }
 
-/// Writes the look-up of the address in local 1, `bytes` being local `bytes`, up to an `i32` that tells whether the access
+/// Stores the point of the [`slow_code`] in local `code`.
+fn store_point(function: &mut Function, abi: &Abi, code: u32) {
+    function
+        .instructions()
+        .local_get(0)
+        .local_get(code)
+        .i32_const(WIDTH_BITS as i32)
+        .i32_shr_u()
+        .i32_store(at(abi.point));
+}
+
+/// Writes the look-up of the address in local 1, its [`slow_code`] being in local `code`, up to an `i32` that tells whether the access
 /// is allowed; the entry's address is put into local `entry`.
-fn look_up(function: &mut Function, abi: &Abi, tag: u32, bytes: u32, entry: u32) {
+fn look_up(function: &mut Function, abi: &Abi, tag: u32, code: u32, entry: u32) {
     let (shift, mask) = entry_shift_and_mask(&abi.table_layout);
     let mut op = function.instructions();
     op.local_get(1)
@@ -157,7 +186,9 @@ fn look_up(function: &mut Function, abi: &Abi, tag: u32, bytes: u32, entry: u32)
         .local_tee(entry)
         .i64_load(at(tag));
     op.local_get(1)
-        .local_get(bytes)
+        .local_get(code)
+        .i32_const(WIDTH_MASK)
+        .i32_and()
         .i32_const(1)
         .i32_sub()
         .i64_extend_i32_u()
@@ -179,6 +210,8 @@ fn load_anywhere(abi: &Abi) -> Function {
         .local_set(HOST);
     for bytes in [1, 2, 4, 8] {
         op.local_get(2)
+            .i32_const(WIDTH_MASK)
+            .i32_and()
             .i32_const(bytes)
             .i32_eq()
             .if_(BlockType::Empty)
@@ -214,6 +247,8 @@ fn store_anywhere(abi: &Abi) -> Function {
         .local_set(HOST);
     for bytes in [1, 2, 4, 8] {
         op.local_get(3)
+            .i32_const(WIDTH_MASK)
+            .i32_and()
             .i32_const(bytes)
             .i32_eq()
             .if_(BlockType::Empty)

@@ -68,7 +68,7 @@ impl Emitter<'_> {
             }
         }
         self.end();
-        let (abi, retired, pc, point, number) = (self.abi, self.retired, self.pc, self.point, self.number);
+        let (abi, retired, pc, number) = (self.abi, self.retired, self.pc, self.number);
         let next = self.features.tail_calls.then(|| self.find_next());
         for slot in self
             .region
@@ -99,19 +99,14 @@ impl Emitter<'_> {
             .local_get(STATE)
             .i32_const(number as i32)
             .i32_store(at(abi.region));
-        // Interpret and Stopped lie next to each other.
+        // Interpret and Stopped, which lie next to each other, have their point instead.
         self.op()
             .local_get(leave)
             .i32_const(1)
             .i32_sub()
             .i32_const(2)
-            .i32_lt_u();
+            .i32_ge_u();
         self.if_(BlockType::Empty);
-        self.op()
-            .local_get(STATE)
-            .local_get(point)
-            .i32_store(at(abi.point));
-        self.op().else_();
         self.op().local_get(STATE).local_get(pc).i64_store(at(abi.pc));
         self.end();
         if self.ways.again.is_some() {
