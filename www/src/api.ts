@@ -32,7 +32,10 @@ export type { EngineName, ImageSource, JitStats, MachineState, MachineStats, Sha
 /** Bytes of an image, a `Blob` or `File`, or the address to fetch it from. */
 export type ImageInput = ImageSource | Uint8Array | ArrayBuffer | Blob | URL | string;
 
-/** A disk; what the guest writes stays in memory and never reaches `image`. */
+/**
+ * A disk; what the guest writes stays in memory and never reaches `image`. From an address whose server serves parts of
+ * files (`Range`) only what the guest reads is fetched, many parts at once.
+ */
 export interface DiskOptions {
   image: ImageInput;
   /** The guest is told that the disk cannot be written. Default: false. */

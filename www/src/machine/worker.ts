@@ -1,6 +1,12 @@
 /** The worker: owns one machine, answers the page's requests, sends events. The protocol is in `protocol.ts`. */
 
-import init, { ImageBytes, MachineBuilder, type InitOutput, type WebMachine } from 'tabvisor-wasm';
+import init, {
+  ImageBytes,
+  MachineBuilder,
+  RemoteFile,
+  type InitOutput,
+  type WebMachine,
+} from 'tabvisor-wasm';
 import {
   ProtocolError,
   parseRequest,
@@ -13,6 +19,7 @@ import {
   type Request,
   type ShareEntry,
   type WireConfig,
+  type WireDisk,
   type WireImage,
   type WorkerMessage,
 } from '../protocol';
@@ -23,6 +30,7 @@ import { Runner } from './runner';
 interface WorkerScope {
   postMessage(message: WorkerMessage, transfer?: Transferable[]): void;
   onmessage: ((event: MessageEvent<unknown>) => void) | null;
+  readonly location: { readonly href: string };
 }
 const scope = self as unknown as WorkerScope;
 
@@ -85,7 +93,7 @@ async function create(config: WireConfig): Promise<Created> {
   if (config.bios) builder.bios(config.bios.name, await imageBytes(config.bios));
   if (config.kernel) builder.kernel(config.kernel.name, await imageBytes(config.kernel));
   if (config.initrd) builder.initrd(config.initrd.name, await imageBytes(config.initrd));
-  for (const disk of config.disks) builder.disk(await loadBlob(disk.image, progress), disk.readOnly);
+  for (const disk of config.disks) await addDisk(builder, disk);
   if (config.share !== undefined) builder.share(config.share);
   machine = builder.build();
   runner = new Runner(machine, {
@@ -95,6 +103,20 @@ async function create(config: WireConfig): Promise<Created> {
     trapped: fail,
   });
   return { software: machine.software() };
+}
+
+/** A disk at an address is read in parts as the guest wants them, or as a whole before if its server has no parts. */
+async function addDisk(builder: MachineBuilder, { image, readOnly }: WireDisk): Promise<void> {
+  if ('url' in image && !image.url.startsWith('data:')) {
+    const url = new URL(image.url, scope.location.href).href;
+    try {
+      builder.remoteDisk(await RemoteFile.open(url, () => runner?.wake()), readOnly);
+      return;
+    } catch (error) {
+      console.info(`The disk ${image.name} is fetched as a whole: ${words(error)}`);
+    }
+  }
+  builder.disk(await loadBlob(image, progress), readOnly);
 }
 
 function stats(): MachineStats {

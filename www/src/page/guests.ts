@@ -68,6 +68,7 @@ export function defaultChoice(params: PageParams, debian: ServedGuest | undefine
     profile: params.profile,
     ...(params.kernel && { kernel: params.kernel }),
     ...(params.initrd && { initrd: params.initrd }),
+    ...(params.disk && { disk: params.disk }),
   };
 }
 

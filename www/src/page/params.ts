@@ -1,6 +1,6 @@
 /**
  * What a link to the page may ask for:
- * `?guest=debian|monitor&kernel=URL&initrd=URL&append=TEXT&memory=MIB&harts=N&engine=auto|jit|interp&profile=0&autostart=0`.
+ * `?guest=debian|monitor&kernel=URL&initrd=URL&disk=URL&append=TEXT&memory=MIB&harts=N&engine=auto|jit|interp&profile=0&autostart=0`.
  */
 
 import { ENGINES, HARTS, MEMORY_MIB, isEngine, type EngineName } from '../api';
@@ -11,6 +11,7 @@ export interface PageParams {
   guest?: GuestName;
   kernel?: string;
   initrd?: string;
+  disk?: string;
   append?: string;
   memoryMiB?: number;
   harts?: number;
@@ -29,10 +30,12 @@ export function readParams(query: string): PageParams {
   };
   const kernel = from.get('kernel');
   const initrd = from.get('initrd');
+  const disk = from.get('disk');
   const append = from.get('append');
   const guest = from.get('guest');
   if (kernel) params.kernel = kernel;
   if (initrd) params.initrd = initrd;
+  if (disk) params.disk = disk;
   if (append !== null) params.append = append;
   if (guest !== null && guest !== 'debian' && guest !== 'monitor') {
     throw new Error(
