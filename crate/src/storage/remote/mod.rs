@@ -166,10 +166,11 @@ impl RemoteDisk {
     fn all_there(&mut self, offset: u64, len: u64) -> bool {
         self.collect();
         let chunks = Self::chunks(offset, len);
-        // Every one of them is asked for, whether or not one before is missing.
-        let there = chunks
-            .clone()
-            .fold(true, |there, chunk| self.want(chunk) && there);
+        let mut there = true;
+        for chunk in chunks.clone() {
+            // Every one of them is asked for, whether or not one before is missing.
+            there &= self.want(chunk);
+        }
         for chunk in self.readahead.after(&chunks, self.len.div_ceil(CHUNK)) {
             self.want(chunk);
         }
