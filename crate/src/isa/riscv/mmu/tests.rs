@@ -42,6 +42,9 @@ fn address([high, middle, low]: [u64; 3], offset: u64) -> u64 {
     ((vaddr << 25) as i64 >> 25) as u64
 }
 
+/// Pages that a sweep visits.
+const PAGES: u64 = 16;
+
 /// Numbers of entries that are used of each table: few, so that they are met again; one in the upper half.
 static SLOTS: [u64; 3] = [0, 1, 511];
 
@@ -110,7 +113,7 @@ fn access() -> impl Strategy<Value = Access> {
 
 fn step() -> impl Strategy<Value = Step> {
     let hart = 0..2_usize;
-    let slot = prop::sample::select(&SLOTS);
+    let slot = prop_oneof![prop::sample::select(&SLOTS), 0..PAGES];
     let privilege = prop::sample::select(vec![Privilege::User, Privilege::Supervisor]);
     let place = (vpn(), 0..4096_u64).prop_map(|(vpn, offset)| address(vpn, offset & !7));
     prop_oneof![
@@ -152,6 +155,16 @@ impl World {
                     ROOTS..6 => pointer(6 + at),
                     _ => ((BASE >> 12) + TABLES + slot) << 10 | 0xcf | (at % 2) * pte::U,
                 };
+                let address = BASE + table * PAGE_SIZE + slot * 8;
+                memory.0.write_u64(address, entry).unwrap();
+            }
+        }
+        // Sweeps find more there, of which each third was not accessed yet, each second not stored to.
+        for table in 6..TABLES {
+            for slot in 2..PAGES {
+                let accessed = if slot % 3 == 0 { 0 } else { pte::A };
+                let stored = (slot % 2) * pte::D;
+                let entry = ((BASE >> 12) + TABLES + slot) << 10 | 0xf | accessed | stored;
                 let address = BASE + table * PAGE_SIZE + slot * 8;
                 memory.0.write_u64(address, entry).unwrap();
             }
@@ -256,7 +269,7 @@ fn compare(config: TlbConfig, steps: &[Step]) -> Result<(), TestCaseError> {
                 );
             }
             Step::Sweep { hart, vpn, access } => {
-                for page in 0..12 {
+                for page in 0..PAGES {
                     let vaddr = address_of(vpn).wrapping_add(page * PAGE_SIZE);
                     let [tested, reference] = &mut worlds;
                     let result = tested.result(hart, vaddr, access, Privilege::Supervisor);
@@ -311,7 +324,7 @@ fn every_address(mut work: impl FnMut(u64)) {
         for middle in SLOTS {
             for low in SLOTS {
                 let start = address([high, middle, low], 0);
-                (0..12).for_each(|page| work(start.wrapping_add(page * PAGE_SIZE)));
+                (0..PAGES).for_each(|page| work(start.wrapping_add(page * PAGE_SIZE)));
             }
         }
     }
