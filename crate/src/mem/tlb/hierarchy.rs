@@ -311,3 +311,6 @@ impl Hierarchy {
 pub fn asid_of(satp: u64) -> u16 {
     (satp >> 44) as u16
 }
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests;
