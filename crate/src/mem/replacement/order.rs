@@ -45,7 +45,7 @@ impl<const WAYS: usize> Order<WAYS> {
     /// The nibbles that differ from `way` become the ones that are not zero; of zeros, subtraction finds the lowest exactly.
     #[inline]
     fn place(&self, way: usize) -> u32 {
-        let zero_at_way = self.0 ^ (way as u64 & 0xf) * ONES;
+        let zero_at_way = self.0 ^ ((way as u64 & 0xf) * ONES);
         let tops = zero_at_way.wrapping_sub(ONES) & !zero_at_way & TOPS;
         tops.trailing_zeros() & !3
     }

@@ -53,7 +53,7 @@ fn vpn() -> impl Strategy<Value = [u64; 3]> {
 }
 
 fn satp() -> impl Strategy<Value = u64> {
-    (0..ROOTS, 0..3_u64).prop_map(|(root, asid)| 8 << 60 | asid << 44 | (BASE >> 12) + root)
+    (0..ROOTS, 0..3_u64).prop_map(|(root, asid)| 8 << 60 | asid << 44 | ((BASE >> 12) + root))
 }
 
 #[derive(Debug, Clone)]
@@ -153,7 +153,7 @@ impl World {
                 let entry = match table {
                     0..ROOTS => pointer(ROOTS + table + at),
                     ROOTS..6 => pointer(6 + at),
-                    _ => ((BASE >> 12) + TABLES + slot) << 10 | 0xcf | (at % 2) * pte::U,
+                    _ => ((BASE >> 12) + TABLES + slot) << 10 | 0xcf | ((at % 2) * pte::U),
                 };
                 let address = BASE + table * PAGE_SIZE + slot * 8;
                 memory.0.write_u64(address, entry).unwrap();
@@ -363,7 +363,7 @@ proptest! {
 }
 
 const SATP_A: u64 = 8 << 60 | 1 << 44 | BASE >> 12;
-const SATP_B: u64 = 8 << 60 | 2 << 44 | (BASE >> 12) + 1;
+const SATP_B: u64 = 8 << 60 | 2 << 44 | ((BASE >> 12) + 1);
 
 /// A world in which both roots map, by 1 GiB leaves, address 0 locally and 1 GiB globally.
 fn two_spaces(kind: HierarchyKind) -> World {
@@ -406,7 +406,9 @@ fn fences_drop_what_they_name() {
     let mut world = two_spaces(HierarchyKind::Unified);
     let mut after = |fence| {
         let places = [(SATP_A, 0), (SATP_B, 0), (SATP_A, 1 << 30)];
-        places.map(|(satp, vaddr)| walks(&mut world, satp, vaddr));
+        for (satp, vaddr) in places {
+            walks(&mut world, satp, vaddr);
+        }
         world.harts[0].fence(fence);
         places.map(|(satp, vaddr)| walks(&mut world, satp, vaddr))
     };

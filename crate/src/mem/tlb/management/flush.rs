@@ -48,7 +48,7 @@ impl Fence {
         Fence::Range {
             start,
             // The first may begin amid a page, and then the last ends amid one more.
-            pages: pages + u64::from(start % PAGE_SIZE != 0),
+            pages: pages + u64::from(!start.is_multiple_of(PAGE_SIZE)),
             asid,
         }
     }
