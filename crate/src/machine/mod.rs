@@ -26,6 +26,7 @@ use crate::engine::{Core, Engine, EngineConfig, Leave, interpreter};
 use crate::isa::riscv::csr::irq;
 use crate::isa::riscv::hart::{Hart, Privilege};
 use crate::jit::{Backend, CompileError};
+use crate::mem::tlb::management::Recorded;
 use crate::mem::tlb::{Manager, TlbStats};
 use crate::mem::{Ram, RamError};
 use board::Board;
@@ -431,6 +432,13 @@ impl Machine {
     /// A hart, to be looked at.
     pub fn hart(&self, number: usize) -> Option<&Hart> {
         self.cores.get(number).map(|core| &core.hart)
+    }
+
+    /// Begins to record the walks and fences of a hart, goes on, or stops; returns those since the last call.
+    pub fn record_translations(&mut self, hart: usize, on: bool) -> Vec<Recorded> {
+        let core = self.cores.get_mut(hart);
+        core.map(|core| core.hart.translations.record(on))
+            .unwrap_or_default()
     }
 
     /// Guest memory, to be looked at.

@@ -7,7 +7,7 @@ use super::core::{
     Asker, Entry, FIFO, LFU, LRU, PLRU, RANDOM, Rights, SharedTlb, Spaces, Table, Ticket, Unified, View,
     WalkCache,
 };
-use super::management::{Fence, TlbStats};
+use super::management::{Fence, Recorded, TlbStats};
 use super::optimization::{Adaptive, Advice, Ahead, Prefetcher};
 use crate::mem::PAGE_SIZE;
 
@@ -65,6 +65,8 @@ pub struct Hierarchy {
     /// What is worth looking up ahead after the last look-up.
     ahead: Option<Ahead>,
     stats: TlbStats,
+    /// Walks and fences, while somebody wants to know. Neither is often enough for the question to cost anything.
+    recorded: Option<Vec<Recorded>>,
 }
 
 impl Default for Hierarchy {
@@ -99,6 +101,7 @@ impl Hierarchy {
             adaptive: (exists && config.adaptive).then(|| Adaptive::new(config)),
             ahead: None,
             stats: TlbStats::default(),
+            recorded: None,
         }
     }
 
@@ -148,6 +151,7 @@ impl Hierarchy {
     #[cold]
     fn enter(&mut self, satp: u64) {
         if matches!(self.levels, Levels::None) {
+            self.asker.satp = satp;
             return;
         }
         let asid = asid_of(satp);
@@ -196,6 +200,15 @@ impl Hierarchy {
     ) {
         let asker = self.asker;
         let entry = Entry::new(vaddr, size, physical, rights, asker.view);
+        if let Some(recorded) = &mut self.recorded {
+            recorded.push(Recorded::Page {
+                vaddr,
+                fetch,
+                satp: asker.satp,
+                size,
+                rights,
+            });
+        }
         let evicted =
             with_levels!(&mut self.levels, levels => levels.insert(vaddr, fetch, entry, asker, ticket), None);
         self.note_evicted(evicted);
@@ -260,6 +273,9 @@ impl Hierarchy {
             Fence::Range { pages: 1, .. } => self.stats.flushes_page += 1,
             Fence::Range { .. } => self.stats.flushes_range += 1,
         }
+        if let Some(recorded) = &mut self.recorded {
+            recorded.push(Recorded::Fence(fence));
+        }
         if matches!(self.levels, Levels::None) {
             return;
         }
@@ -294,6 +310,14 @@ impl Hierarchy {
         if let Some(cache) = &mut self.walk_cache {
             cache.flush_address(vaddr);
         }
+    }
+
+    /// Begins to record, or goes on, or stops; returns what was recorded. With nothing below the fast table that is all
+    /// that it does not answer.
+    pub fn record(&mut self, on: bool) -> Vec<Recorded> {
+        let recorded = self.recorded.take().unwrap_or_default();
+        self.recorded = on.then(Vec::new);
+        recorded
     }
 
     /// What was counted.

@@ -51,8 +51,8 @@ pub struct View {
 /// The translation of one page of any size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
-    pub(super) key: u64,
-    pub(super) data: u64,
+    key: u64,
+    data: u64,
 }
 
 /// A key that no entry has.
@@ -66,7 +66,7 @@ pub const fn size_bits(size: u32) -> u32 {
 
 /// The keys of the page of `size` around `vaddr`: as the view's own, and as a global one.
 #[inline]
-pub(super) fn keys(vaddr: u64, size: u32, view: View) -> [u64; 2] {
+pub fn keys(vaddr: u64, size: u32, view: View) -> [u64; 2] {
     let page = page_key(vaddr, size);
     [
         page | u64::from(view.local) << SPACE_SHIFT,
@@ -108,6 +108,18 @@ impl Entry {
             key: if is_global { global } else { local },
             data: physical | u64::from(size) << SIZE_SHIFT | u64::from(rights.0),
         }
+    }
+
+    /// The entry of these two words, key and data, which [`Self::words`] gave.
+    #[inline]
+    pub fn of_words([key, data]: [u64; 2]) -> Self {
+        Entry { key, data }
+    }
+
+    /// Key and data, as the module's text draws them. The key is what [`keys`] makes.
+    #[inline]
+    pub fn words(self) -> [u64; 2] {
+        [self.key, self.data]
     }
 
     /// The same, marked as entered before anybody asked for it.

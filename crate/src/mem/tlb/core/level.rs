@@ -17,6 +17,13 @@ struct Set<const WAYS: usize> {
     data: [u64; WAYS],
 }
 
+impl<const WAYS: usize> Set<WAYS> {
+    #[inline(always)]
+    fn entry(&self, way: usize) -> Entry {
+        Entry::of_words([self.keys[way], self.data[way]])
+    }
+}
+
 /// `SETS` (a power of two) sets of `WAYS` translations, from which `POLICY` chooses what gives way.
 ///
 /// Pages of all sizes stand in it, each in the set that the lowest bits of its number say. A look-up tries one size after
@@ -100,10 +107,7 @@ where
             }
             if found != 0 {
                 let way = found.trailing_zeros() as usize % WAYS;
-                let entry = Entry {
-                    key: set.keys[way],
-                    data: set.data[way],
-                };
+                let entry = set.entry(way);
                 self.policy.touch(&mut self.known[index], way, 1);
                 return Some(entry);
             }
@@ -116,8 +120,9 @@ where
         let size = entry.size();
         self.sizes |= 1 << size;
         let index = Self::set_of(vaddr, size);
+        let [key, _] = entry.words();
         let way_of = |key: u64| self.sets[index].keys.iter().position(|&other| other == key);
-        let (way, evicted) = if let Some(way) = way_of(entry.key) {
+        let (way, evicted) = if let Some(way) = way_of(key) {
             self.policy.touch(&mut self.known[index], way, 1);
             (way, None)
         } else if let Some(way) = way_of(NO_KEY).filter(|&way| way < self.open_ways) {
@@ -126,15 +131,10 @@ where
         } else {
             let way = self.victim(index);
             self.policy.fill(&mut self.known[index], way);
-            let set = &self.sets[index];
-            let old = Entry {
-                key: set.keys[way],
-                data: set.data[way],
-            };
-            (way, Some(old))
+            (way, Some(self.sets[index].entry(way)))
         };
         let set = &mut self.sets[index];
-        (set.keys[way], set.data[way]) = (entry.key, entry.data);
+        [set.keys[way], set.data[way]] = entry.words();
         evicted
     }
 
@@ -156,9 +156,9 @@ where
     /// Takes a prefetched entry's mark away, as when it is used the first time.
     pub fn note_asked_for(&mut self, vaddr: u64, entry: Entry) {
         let set = &mut self.sets[Self::set_of(vaddr, entry.size())];
-        let found = set.keys.iter().position(|&key| key == entry.key);
-        if let Some(way) = found {
-            set.data[way] = entry.asked_for().data;
+        let [wanted, data] = entry.asked_for().words();
+        if let Some(way) = set.keys.iter().position(|&key| key == wanted) {
+            set.data[way] = data;
         }
     }
 

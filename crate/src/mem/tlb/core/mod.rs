@@ -11,7 +11,7 @@ mod tests;
 mod unified;
 mod walk_cache;
 
-pub use entry::{Entry, Rights, View, size_bits};
+pub use entry::{Entry, Rights, View, keys, size_bits};
 pub use level::{L1Tlb, L2Tlb, TlbLevel};
 pub use policy::{FIFO, LFU, LRU, PLRU, Policy, RANDOM, Select};
 pub use regions::Superpages;

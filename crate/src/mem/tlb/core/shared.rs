@@ -169,12 +169,9 @@ impl<const SETS: usize, const WAYS: usize, K: Kit> SharedLevel<SETS, WAYS, K> {
         self.sizes().find_map(|size| {
             let data = self.read(self.set(vaddr, size), vaddr, size, satp)?;
             let [local, global] = keys(vaddr, size, view);
-            let entry = Entry { key: local, data };
-            let is_global = entry.rights().0 & super::Rights::GLOBAL != 0;
-            Some(Entry {
-                key: if is_global { global } else { local },
-                data,
-            })
+            let rights = Entry::of_words([local, data]).rights();
+            let is_global = rights.0 & super::Rights::GLOBAL != 0;
+            Some(Entry::of_words([if is_global { global } else { local }, data]))
         })
     }
 
@@ -233,7 +230,7 @@ impl<const SETS: usize, const WAYS: usize, K: Kit> SharedLevel<SETS, WAYS, K> {
                 });
                 slot.key.store(keys(vaddr, size, ANYBODY)[0], Ordering::Relaxed);
                 slot.tag.store(satp, Ordering::Relaxed);
-                slot.data.store(entry.data, Ordering::Relaxed);
+                slot.data.store(entry.words()[1], Ordering::Relaxed);
             });
         });
     }
