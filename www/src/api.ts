@@ -58,6 +58,11 @@ export interface MachineOptions {
   harts?: number;
   /** How guest code is run: `interp`, `jit`, or `auto` for whichever is faster here. Default: `auto`. */
   engine?: EngineName;
+  /**
+   * How translations of addresses are remembered: words separated by commas, such as `per-cpu,lfu,prefetch=4`. Which
+   * there are, a wrong one is answered with. Default: what was measured to be best.
+   */
+  tlb?: string;
   /** Tag under which the guest mounts the in-memory share over 9p. Default: `share`; `false` for none. */
   share?: string | false;
   /** What `profile()` of another machine with the same software gave: code that was hot then is compiled at once. */
@@ -153,6 +158,7 @@ function toWire(options: MachineOptions): WireConfig {
     memoryMiB: options.memoryMiB ?? 256,
     harts: options.harts ?? 1,
     engine: options.engine ?? 'auto',
+    tlb: options.tlb,
     append: options.append ?? '',
     kernel: image('kernel', options.kernel),
     initrd: image('initrd', options.initrd),

@@ -8,9 +8,10 @@ use web_sys::Blob;
 
 use super::host::{PausableClock, entropy, epoch_ns};
 use super::machine::WebMachine;
-use crate::engine::Engine;
 use crate::engine::profile;
+use crate::engine::{Engine, EngineConfig};
 use crate::machine::{Clock, Image, Machine, MachineConfig};
+use crate::mem::tlb::TlbConfig;
 use crate::storage::fs::MemoryFs;
 use crate::storage::{BlockBackend, BrowserFile, Overlay, RemoteDisk, remote};
 
@@ -97,6 +98,7 @@ pub struct MachineBuilder {
     harts: usize,
     append: String,
     engine: Engine,
+    tlb: TlbConfig,
     bios: Option<Image>,
     kernel: Option<Image>,
     initrd: Option<Image>,
@@ -114,6 +116,7 @@ impl MachineBuilder {
             harts: harts as usize,
             append: String::new(),
             engine: Engine::Auto,
+            tlb: TlbConfig::default(),
             bios: None,
             kernel: None,
             initrd: None,
@@ -139,6 +142,12 @@ impl MachineBuilder {
                 )));
             }
         };
+        Ok(())
+    }
+
+    /// Chooses how translations of addresses are remembered: words as [`TlbConfig::parse`] takes them.
+    pub fn tlb(&mut self, words: &str) -> Result<(), JsError> {
+        self.tlb = TlbConfig::parse(words)?;
         Ok(())
     }
 
@@ -199,7 +208,10 @@ impl MachineBuilder {
                 .collect(),
             net: None,
             entropy: Box::new(entropy),
-            engine: self.engine.into(),
+            engine: EngineConfig {
+                tlb: self.tlb,
+                ..self.engine.into()
+            },
             clock: Clock::Host(Box::new(move || guest_clock.now_ns())),
             epoch_ns: epoch_ns(),
         })?;

@@ -89,6 +89,7 @@ async function create(config: WireConfig): Promise<Created> {
   wasm = await loadWasm();
   const builder = new MachineBuilder(config.memoryMiB, config.harts);
   builder.engine(config.engine);
+  if (config.tlb !== undefined) builder.tlb(config.tlb);
   builder.append(config.append);
   if (config.bios) builder.bios(config.bios.name, await imageBytes(config.bios));
   if (config.kernel) builder.kernel(config.kernel.name, await imageBytes(config.kernel));
@@ -128,6 +129,8 @@ function stats(): MachineStats {
     idleMs: counters.idleMs,
     accesses: counters.accesses,
     tlbMisses: counters.tlbMisses,
+    tlbWalks: counters.tlbWalks,
+    tlbFences: counters.tlbFences,
     ramBytes: counters.ramBytes,
     hostBytes: wasm?.memory.buffer.byteLength ?? 0,
     busyMs: runner.busyMs,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tabvisor::ir::passes::PassSet;
+use tabvisor::mem::tlb::TlbConfig;
 
 /// A virtual machine for real 64-bit operating systems.
 #[derive(Debug, Parser)]
@@ -74,6 +75,10 @@ pub struct RunArguments {
     /// if it does not exist
     #[arg(long, value_name = "FILE")]
     pub profile: Option<PathBuf>,
+    /// How translations of addresses are remembered, in words separated by commas: fast, unified, per-cpu or concurrent; lru, plru, lfu,
+    /// fifo or random; prefetch=PAGES; adaptive; walk-cache. no- before one of the last three turns it off
+    #[arg(long, value_name = "WORDS", default_value = "", hide_default_value = true, value_parser = TlbConfig::parse)]
+    pub tlb: TlbConfig,
     /// Instructions between two looks at where branches go; 0 for none: for measuring
     #[arg(long, value_name = "NUMBER", hide = true)]
     pub look_every: Option<u64>,

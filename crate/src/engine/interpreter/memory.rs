@@ -47,8 +47,17 @@ pub fn translate_quietly<B: Bus>(
         let writable = translation.writable
             && !bus.ram().is_code(physical)
             && hart.whole_page_allowed(privilege, Access::Write, physical);
-        hart.tlb
-            .fill(hart.data_context(), addr, physical, host, readable, writable);
+        hart.superpages.note(addr, translation.size);
+        let mapping = tlb::Mapping {
+            vaddr: addr,
+            physical,
+            host,
+            readable,
+            writable,
+            global: translation.global,
+            size: translation.size,
+        };
+        hart.tlb.fill(context, mapping);
     }
     Ok(translation.physical)
 }

@@ -77,6 +77,7 @@ pub fn machine(
                 Compiler::Cranelift => tabvisor::engine::Compiler::Cranelift,
             },
             passes: arguments.passes,
+            tlb: arguments.tlb,
             policy,
             ..EngineConfig::default()
         },
