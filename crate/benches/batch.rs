@@ -40,7 +40,8 @@ fn read(server: &PartServer, count: u64, at_once: bool) -> f64 {
     }
     let took = start.elapsed().as_secs_f64();
     let mut last = [0];
-    disk.read_at(count * CHUNK - 1, &mut last).expect("it was prepared");
+    disk.read_at(count * CHUNK - 1, &mut last)
+        .expect("it was prepared");
     took
 }
 
@@ -57,6 +58,10 @@ fn main() {
         let (one_by_one, at_once) = (read(&server, count, false), read(&server, count, true));
         row(&format!("chunks_{count}_one_by_one_ms"), one_by_one * 1e3, "ms");
         row(&format!("chunks_{count}_batch_ms"), at_once * 1e3, "ms");
-        row(&format!("chunk_batch_vs_one_by_one_{count}"), at_once / one_by_one, "ratio");
+        row(
+            &format!("chunk_batch_vs_one_by_one_{count}"),
+            at_once / one_by_one,
+            "ratio",
+        );
     }
 }
