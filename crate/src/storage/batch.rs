@@ -47,7 +47,7 @@ mod tests {
             let results = unordered(stream::iter(0..20_usize), limit, |item| async move {
                 now.set(now.get() + 1);
                 most.set(most.get().max(now.get()));
-                pause(item % 5).await;
+                pause(1 + item % 5).await;
                 now.set(now.get() - 1);
                 item
             });
