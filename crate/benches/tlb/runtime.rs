@@ -7,10 +7,16 @@ use tabvisor::mem::tlb::core::{Entry, View, keys};
 pub struct RuntimeLevel {
     sets: usize,
     ways: usize,
+    marks: Vec<u32>,
     /// Keys and data of a set stand together.
     words: Vec<u64>,
     order: Vec<Order<16>>,
     sizes: u8,
+}
+
+/// As the level has it.
+fn mark(vaddr: u64, size: u32) -> u32 {
+    (vaddr >> (12 + 9 * size)) as u32 ^ size << 29
 }
 
 impl RuntimeLevel {
@@ -18,6 +24,7 @@ impl RuntimeLevel {
         RuntimeLevel {
             sets,
             ways,
+            marks: vec![0; sets * ways],
             words: vec![0; sets * ways * 2],
             order: vec![Order::START; sets],
             sizes: 0,
@@ -34,20 +41,24 @@ impl RuntimeLevel {
         while left != 0 {
             let size = left.trailing_zeros();
             left &= left - 1;
-            let [local, global] = keys(vaddr, size, view);
             let index = self.set_of(vaddr, size);
-            let start = index * self.ways * 2;
-            let set = &self.words[start..start + self.ways * 2];
-            let (held, data) = set.split_at(self.ways);
-            let mut found = 0_u32;
-            for (way, &key) in held.iter().enumerate() {
-                found |= u32::from(key == local || key == global) << way;
+            let marks = &self.marks[index * self.ways..][..self.ways];
+            let mark = mark(vaddr, size);
+            let mut likely = 0_u32;
+            for (way, &other) in marks.iter().enumerate() {
+                likely |= u32::from(other == mark) << way;
             }
-            if found != 0 {
-                let way = found.trailing_zeros() as usize;
-                let entry = Entry::of_words([held[way], data[way]]);
-                self.order[index].promote(way);
-                return Some(entry);
+            let [local, global] = keys(vaddr, size, view);
+            let start = index * self.ways * 2;
+            let (held, data) = self.words[start..start + self.ways * 2].split_at(self.ways);
+            while likely != 0 {
+                let way = likely.trailing_zeros() as usize;
+                likely &= likely - 1;
+                if held[way] == local || held[way] == global {
+                    let entry = Entry::of_words([held[way], data[way]]);
+                    self.order[index].promote(way);
+                    return Some(entry);
+                }
             }
         }
         None
@@ -62,6 +73,7 @@ impl RuntimeLevel {
         let [key, data] = entry.words();
         let way = set[..self.ways].iter().position(|&key| key == 0).unwrap_or(0);
         (set[way], set[self.ways + way]) = (key, data);
+        self.marks[index * self.ways + way] = mark(vaddr, entry.size());
         self.order[index].promote(way);
     }
 }

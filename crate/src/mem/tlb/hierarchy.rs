@@ -155,8 +155,9 @@ impl Hierarchy {
             return;
         }
         let asid = asid_of(satp);
-        if self.spaces.is_replaced_by(asid, satp) {
-            with_levels!(&self.levels, levels => levels.flush_shared(Some(asid)), ());
+        if let Some(replaced) = self.spaces.replaced_by(asid, satp) {
+            // If it comes back it may mean something else, and nobody would know.
+            with_levels!(&self.levels, levels => levels.flush_shared(Some(replaced)), ());
         }
         let view = self.spaces.view(asid, satp).or_else(|_| {
             self.empty();

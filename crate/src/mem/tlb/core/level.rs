@@ -1,6 +1,6 @@
 //! One set-associative level.
 
-use super::entry::{Entry, NO_KEY, SIZES, View, is_of_page, is_of_space, keys, page_key, size_bits};
+use super::entry::{Entry, NO_KEY, SIZES, View, is_of_page, is_of_space, keys, mark, page_key, size_bits};
 use super::policy::{Chosen, Known, LRU, Policy, Select};
 use crate::mem::replacement::Replacement;
 
@@ -9,10 +9,11 @@ pub type L1Tlb = TlbLevel<64, 4, LRU>;
 /// The second level: 4096 entries.
 pub type L2Tlb = TlbLevel<512, 8, LRU>;
 
-/// The keys stand together: a look-up reads nothing else unless it finds one.
+/// A look-up compares the marks of all ways, and keys only where these are equal.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
 struct Set<const WAYS: usize> {
+    marks: [u32; WAYS],
     keys: [u64; WAYS],
     data: [u64; WAYS],
 }
@@ -72,6 +73,7 @@ where
     Policy<POLICY>: Select<WAYS>,
 {
     const EMPTY: Set<WAYS> = Set {
+        marks: [0; WAYS],
         keys: [NO_KEY; WAYS],
         data: [0; WAYS],
     };
@@ -94,22 +96,26 @@ where
     }
 
     /// The translation of the page around `vaddr`, as `view` sees it. That counts as a use.
-    #[inline]
+    #[inline(always)]
     pub fn get(&mut self, vaddr: u64, view: View) -> Option<Entry> {
         for size in self.sizes() {
-            let [local, global] = keys(vaddr, size, view);
             let index = Self::set_of(vaddr, size);
             let set = &self.sets[index];
+            let mark = mark(vaddr, size);
             // All ways at once: which of them it is cannot be foretold, whether it is one mostly can.
-            let mut found = 0_u32;
-            for (way, &key) in set.keys.iter().enumerate() {
-                found |= u32::from(key == local || key == global) << way;
+            let mut likely = 0_u32;
+            for (way, &other) in set.marks.iter().enumerate() {
+                likely |= u32::from(other == mark) << way;
             }
-            if found != 0 {
-                let way = found.trailing_zeros() as usize % WAYS;
+            let [local, global] = keys(vaddr, size, view);
+            while likely != 0 {
+                let way = likely.trailing_zeros() as usize % WAYS;
+                likely &= likely - 1;
                 let entry = set.entry(way);
-                self.policy.touch(&mut self.known[index], way, 1);
-                return Some(entry);
+                if entry.is_one_of([local, global]) {
+                    self.policy.touch(&mut self.known[index], way, 1);
+                    return Some(entry);
+                }
             }
         }
         None
@@ -134,6 +140,7 @@ where
             (way, Some(self.sets[index].entry(way)))
         };
         let set = &mut self.sets[index];
+        set.marks[way] = mark(vaddr, size);
         [set.keys[way], set.data[way]] = entry.words();
         evicted
     }

@@ -8,7 +8,7 @@
 use super::View;
 
 /// ASIDs whose numbers are kept. One that is driven out gets a new number when it comes back.
-const KEPT: usize = 64;
+const KEPT: usize = 256;
 
 #[derive(Debug, Clone, Copy)]
 struct Slot {
@@ -66,10 +66,12 @@ impl Spaces {
         })
     }
 
-    /// Whether an ASID that is known comes with another identity.
-    pub fn is_replaced_by(&self, asid: u16, identity: u64) -> bool {
+    /// The ASID whose identity will not be known any more once this one is entered: its own, if that comes with another
+    /// identity, or one that it drives out.
+    pub fn replaced_by(&self, asid: u16, identity: u64) -> Option<u16> {
         let slot = &self.slots[usize::from(asid) % KEPT];
-        slot.number != 0 && slot.asid == asid && slot.identity != identity
+        let stays = slot.number == 0 || slot.asid == asid && slot.identity == identity;
+        (!stays).then_some(slot.asid)
     }
 
     /// The number of an ASID, if it has one now.

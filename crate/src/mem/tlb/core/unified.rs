@@ -66,7 +66,7 @@ where
 
     /// The translation of the page around `vaddr`, for a fetch or for data. An entry of the second level that nobody
     /// asked for yet is marked so, this time only.
-    #[inline]
+    #[inline(always)]
     pub fn get(&mut self, vaddr: u64, fetch: bool, asker: Asker, stats: &mut TlbStats) -> Option<Entry> {
         let first = self.first(fetch);
         if let Some(entry) = first.get(vaddr, asker.view) {
