@@ -9,6 +9,7 @@ use super::machine::WebMachine;
 use crate::engine::Engine;
 use crate::engine::profile;
 use crate::machine::{Clock, Image, Machine, MachineConfig};
+use crate::mem::HugePages;
 use crate::storage::fs::MemoryFs;
 use crate::storage::{BlockBackend, BrowserFile, Overlay};
 
@@ -149,6 +150,8 @@ impl MachineBuilder {
         let machine = Machine::new(MachineConfig {
             memory_bytes: self.memory_bytes,
             harts: self.harts,
+            numa: 1,
+            huge_pages: HugePages::Auto,
             bios: self.bios,
             kernel,
             initrd: self.initrd,
