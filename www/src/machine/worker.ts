@@ -107,6 +107,7 @@ function stats(): MachineStats {
     accesses: counters.accesses,
     tlbMisses: counters.tlbMisses,
     ramBytes: counters.ramBytes,
+    ramInUseBytes: counters.ramInUseBytes,
     hostBytes: wasm?.memory.buffer.byteLength ?? 0,
     busyMs: runner.busyMs,
     ...jitStats(machine),
