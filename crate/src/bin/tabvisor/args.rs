@@ -88,7 +88,7 @@ pub struct RunArguments {
     /// What the compiler does to code before it compiles it, such as all,-windows: for measuring
     #[arg(long, value_name = "LIST", default_value = "all", hide = true, value_parser = PassSet::parse)]
     pub passes: PassSet,
-    /// What to log to standard error, separated by commas: trap, mmio, sbi, virtio, net, jit, or all
+    /// What to log to standard error, separated by commas: trap, mmio, sbi, virtio, net, jit, numa, or all
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub trace: Vec<String>,
     /// Leave with status 0 once the guest has written this; any other end is then a failure
