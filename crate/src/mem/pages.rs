@@ -76,6 +76,11 @@ impl Pages {
         self.touched.insert(page);
     }
 
+    /// The first pages in `among` that follow each other and may be other than zero.
+    pub fn touched(&self, among: Range<usize>) -> Option<Range<usize>> {
+        self.touched.next_run(among)
+    }
+
     fn bytes(&mut self, range: Range<usize>) -> &mut [u8] {
         assert!(range.start <= range.end && range.end <= self.len, "inside");
         // SAFETY: the range is inside our memory (just checked), which is initialised, and we are borrowed exclusively.

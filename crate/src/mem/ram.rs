@@ -149,7 +149,12 @@ impl Ram {
     /// Makes `addr .. addr + len` read as zero, and gives the whole pages in it back to the host where that can be done.
     pub fn discard(&mut self, addr: u64, len: u64) -> Result<(), BadAddress> {
         let offset = self.offset(addr, len)?;
-        self.note_changes(self.pages(offset, len));
+        let mut left = self.pages(offset, len);
+        // What was never touched is zero already, and stays as clean as it was.
+        while let Some(run) = self.host.touched(left.clone()) {
+            left.start = run.end;
+            self.note_changes(run);
+        }
         self.host.zero(offset, len as usize);
         Ok(())
     }
@@ -344,13 +349,13 @@ mod tests {
     #[test]
     fn dirty_pages_are_those_written_since() {
         let mut ram = Ram::new(0x8000_0000, 0x8000).unwrap();
-        assert!(ram.allow_stores(0x8000_0000));
+        assert!(ram.allow_stores(0x8000_0000) && ram.allow_stores(0x8000_6000));
         assert_eq!(ram.take_dirty().count(), 0);
         ram.track_dirty();
         assert!(!ram.allow_stores(0x8000_0000), "the first store must be seen");
         ram.write(0x8000_1ffe, &[1, 2, 3, 4]).unwrap();
         ram.write(0x8000_5000, &[]).unwrap();
-        ram.discard(0x8000_6fff, 1).unwrap();
+        ram.discard(0x8000_4fff, 0x3000).unwrap();
         assert!(ram.allow_stores(0x8000_1234) && ram.allow_stores(0x8000_2000));
         assert!(ram.take_dirty().eq([0x8000_1000, 0x8000_2000, 0x8000_6000]));
         assert!(!ram.allow_stores(0x8000_1234));

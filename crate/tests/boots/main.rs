@@ -16,5 +16,6 @@ mod linux;
 mod memory;
 mod monitor;
 mod network;
+mod numa;
 mod python;
 mod share;
