@@ -36,7 +36,8 @@ export const hasDebian = existsSync(path.join(guests, 'debian/kernel'));
 
 /**
  * Serves the page at a free port of 127.0.0.1, with no COOP or COEP headers. `more` maps paths to bodies, or to
- * `null` for "not found".
+ * `null` for "not found"; of a body given as `{ parts }` it serves parts, each after `latency` milliseconds, and counts
+ * them in `served`.
  */
 export async function serve(more = {}) {
   if (!existsSync(path.join(dist, 'index.html'))) {
@@ -45,6 +46,10 @@ export async function serve(more = {}) {
   const server = createServer((request, response) => {
     const url = new URL(request.url, 'http://localhost');
     const name = decodeURIComponent(url.pathname);
+    if (more[name]?.parts) {
+      servePart(request, response, more[name]);
+      return;
+    }
     if (name in more) {
       const type = TYPES[path.extname(name)] ?? 'application/octet-stream';
       response.writeHead(more[name] === null ? 404 : 200, { 'content-type': type });
@@ -66,6 +71,24 @@ export async function serve(more = {}) {
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   return { url: `http://127.0.0.1:${server.address().port}/`, close: () => server.close() };
+}
+
+/** Answers a request for a part of a body. */
+function servePart(request, response, body) {
+  const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '')?.map(Number) ?? [];
+  if (first === undefined) {
+    response.writeHead(200, { 'content-length': body.parts.length }).end(body.parts);
+    return;
+  }
+  body.served = (body.served ?? 0) + 1;
+  setTimeout(() => {
+    response.writeHead(206, {
+      'content-range': `bytes ${first}-${last}/${body.parts.length}`,
+      'content-length': last - first + 1,
+      etag: '"1"',
+    });
+    response.end(body.parts.subarray(first, last + 1));
+  }, body.latency ?? 0);
 }
 
 /** Starts Chromium. */

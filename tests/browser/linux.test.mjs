@@ -129,3 +129,25 @@ test(
     assert.equal(read, written);
   },
 );
+
+test(
+  'a disk on a web server is read in parts, as the guest asks for them',
+  { timeout: 2 * BOOT_MS },
+  async (t) => {
+    const { createHash, randomBytes } = await import('node:crypto');
+    const disk = { parts: randomBytes(64 << 20), latency: 5 };
+    const { page } = await openPage(t, '?guest=debian&disk=/disk.img', { more: { '/disk.img': disk } });
+    await waitForOutput(page, READY, BOOT_MS);
+    const digest = createHash('sha256')
+      .update(disk.parts.subarray(1 << 20, 5 << 20))
+      .digest('hex');
+    const read = 'dd if=/dev/vda bs=64k skip=16 count=64 2>/dev/null | sha256sum';
+    assert.match(await shell(page, read), new RegExp(`^${digest} `));
+    // What is written is kept in the page.
+    await shell(page, 'echo kept | dd of=/dev/vda bs=1 seek=1000000 conv=fsync 2>/dev/null');
+    await shell(page, 'echo 3 > /proc/sys/vm/drop_caches');
+    assert.equal(await shell(page, 'dd if=/dev/vda bs=1 skip=1000000 count=4 2>/dev/null'), 'kept');
+    t.diagnostic(`${disk.served} parts of ${disk.parts.length >> 17} were fetched`);
+    assert.ok(disk.served > 32 && disk.served < 170, `${disk.served} parts`);
+  },
+);

@@ -32,7 +32,10 @@ export type { EngineName, ImageSource, JitStats, MachineState, MachineStats, Sha
 /** Bytes of an image, a `Blob` or `File`, or the address to fetch it from. */
 export type ImageInput = ImageSource | Uint8Array | ArrayBuffer | Blob | URL | string;
 
-/** A disk; what the guest writes stays in memory and never reaches `image`. */
+/**
+ * A disk; what the guest writes stays in memory and never reaches `image`. From an address whose server serves parts of
+ * files (`Range`) only what the guest reads is fetched, many parts at once.
+ */
 export interface DiskOptions {
   image: ImageInput;
   /** The guest is told that the disk cannot be written. Default: false. */
@@ -55,6 +58,11 @@ export interface MachineOptions {
   harts?: number;
   /** How guest code is run: `interp`, `jit`, or `auto` for whichever is faster here. Default: `auto`. */
   engine?: EngineName;
+  /**
+   * How translations of addresses are remembered: words separated by commas, such as `per-cpu,lfu,prefetch=4`. Which
+   * there are, a wrong one is answered with. Default: what was measured to be best.
+   */
+  tlb?: string;
   /** Tag under which the guest mounts the in-memory share over 9p. Default: `share`; `false` for none. */
   share?: string | false;
   /** What `profile()` of another machine with the same software gave: code that was hot then is compiled at once. */
@@ -150,6 +158,7 @@ function toWire(options: MachineOptions): WireConfig {
     memoryMiB: options.memoryMiB ?? 256,
     harts: options.harts ?? 1,
     engine: options.engine ?? 'auto',
+    tlb: options.tlb,
     append: options.append ?? '',
     kernel: image('kernel', options.kernel),
     initrd: image('initrd', options.initrd),

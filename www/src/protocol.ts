@@ -17,6 +17,8 @@ export const MEMORY_MIB = { min: 16, max: 1536 } as const;
 export const HARTS = { min: 1, max: 8 } as const;
 /** Longest profile, in bytes. */
 export const MAX_PROFILE_BYTES = 4 << 20;
+/** Longest description of the TLB, in characters. */
+export const MAX_TLB_LENGTH = 200;
 /** Disks that fit on the board beside its other devices. */
 export const MAX_DISKS = 4;
 
@@ -52,6 +54,8 @@ export interface WireConfig {
   readonly memoryMiB: number;
   readonly harts: number;
   readonly engine: EngineName;
+  /** How translations of addresses are remembered, in words that the machine reads; absent for what is usual. */
+  readonly tlb?: string;
   readonly append: string;
   /** Without one the embedded monitor runs. */
   readonly kernel?: WireImage;
@@ -107,6 +111,10 @@ export interface MachineStats {
   readonly accesses: number;
   /** Those whose address the fast table of translations did not have. */
   readonly tlbMisses: number;
+  /** Walks of the guest’s page tables. */
+  readonly tlbWalks: number;
+  /** Fences of the guest over translations. */
+  readonly tlbFences: number;
   /** Bytes of guest memory. */
   readonly ramBytes: number;
   /** Bytes of it that the guest has ever touched. */
@@ -247,6 +255,7 @@ export function parseConfig(value: unknown): WireConfig {
   const kernel = optional(from['kernel'], (v) => image(v, 'the kernel'));
   const initrd = optional(from['initrd'], (v) => image(v, 'the initrd'));
   const bios = optional(from['bios'], (v) => image(v, 'the firmware'));
+  const tlb = optional(from['tlb'], (v) => text(v, 'the TLB\u2019s words', MAX_TLB_LENGTH));
   const share = optional(from['share'], (v) => text(v, 'the share\u2019s tag', 31));
   return {
     memoryMiB: whole(from['memoryMiB'], 'memory in MiB', MEMORY_MIB.min, MEMORY_MIB.max),
@@ -260,6 +269,7 @@ export function parseConfig(value: unknown): WireConfig {
     ...(kernel && { kernel }),
     ...(initrd && { initrd }),
     ...(bios && { bios }),
+    ...(tlb !== undefined && { tlb }),
     ...(share !== undefined && { share }),
   };
 }

@@ -17,11 +17,14 @@ struct Entry {
     /// Virtual page, with the privilege in its low bits.
     key: u64,
     page: *const Page,
+    /// The page is there in every address space.
+    global: bool,
 }
 
 const EMPTY: Entry = Entry {
     key: NONE,
     page: std::ptr::null(),
+    global: false,
 };
 
 /// An instruction whose halves lie in two pages, with the jump past it.
@@ -81,18 +84,32 @@ impl FetchCache {
         (entry.key == key(pc, privilege)).then_some(entry.page)
     }
 
-    /// Remembers the page of `pc`.
-    pub fn insert(&mut self, pc: u64, privilege: Privilege, page: *const Page) {
+    /// The page of `pc`, if known, and whether it is there in every address space.
+    pub fn get_with_kind(&self, pc: u64, privilege: Privilege) -> Option<(*const Page, bool)> {
+        let page = self.get(pc, privilege)?;
+        Some((page, self.entries[index(pc, privilege)].global))
+    }
+
+    /// Remembers the page of `pc`, which may be there in every address space.
+    pub fn insert(&mut self, pc: u64, privilege: Privilege, page: *const Page, global: bool) {
         self.misses += 1;
         self.entries[index(pc, privilege)] = Entry {
             key: key(pc, privilege),
             page,
+            global,
         };
     }
 
     /// Forgets everything.
     pub fn flush(&mut self) {
         self.entries.fill(EMPTY);
+        self.flush_straddles();
+    }
+
+    /// Forgets what is not there in every address space.
+    pub fn leave_address_space(&mut self) {
+        let local = self.entries.iter_mut().filter(|entry| !entry.global);
+        local.for_each(|entry| *entry = EMPTY);
         self.flush_straddles();
     }
 

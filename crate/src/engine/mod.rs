@@ -15,6 +15,7 @@ pub mod tiered;
 
 use crate::ir::passes::PassSet;
 use crate::isa::riscv::hart::Hart;
+use crate::mem::tlb::TlbConfig;
 use fetch::FetchCache;
 use serde::{Deserialize, Serialize};
 use tiered::{Context, Policy, Targets};
@@ -89,6 +90,8 @@ pub struct EngineConfig {
     pub synchronous: bool,
     /// What is done to regions before they are compiled.
     pub passes: PassSet,
+    /// How translations of addresses are remembered.
+    pub tlb: TlbConfig,
 }
 
 impl From<Engine> for EngineConfig {

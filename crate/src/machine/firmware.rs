@@ -8,10 +8,8 @@ use crate::engine::Core;
 use crate::isa::riscv::csr::{envcfg, irq, mstatus};
 use crate::isa::riscv::hart::{FetchFlush, Hart, Privilege};
 use crate::isa::riscv::insn::Reg;
-use crate::mem::{BadAddress, PAGE_SIZE};
-
-/// A remote fence over more pages than this drops everything.
-const MAX_FENCED_PAGES: u64 = 64;
+use crate::mem::BadAddress;
+use crate::mem::tlb::{Fence, Manager};
 
 // Registers of the serial port, for the firmware's console.
 const UART_RECEIVE: u64 = 0;
@@ -68,7 +66,13 @@ pub fn prepare(hart: &mut Hart) {
 }
 
 /// Answers the call that `hart` made, and moves it past its `ecall`.
-pub fn answer(cores: &mut [Core], power: &mut [Power], board: &mut Board, hart: usize) -> Option<Exit> {
+pub fn answer(
+    cores: &mut [Core],
+    power: &mut [Power],
+    board: &mut Board,
+    tlbs: &Manager,
+    hart: usize,
+) -> Option<Exit> {
     let x = |n: u32| cores[hart].hart.state.x.get(Reg::new(n));
     let args = [x(10), x(11), x(12), x(13), x(14), x(15)];
     let (fid, eid) = (x(16), x(17));
@@ -78,6 +82,7 @@ pub fn answer(cores: &mut [Core], power: &mut [Power], board: &mut Board, hart: 
         cores,
         power,
         board,
+        tlbs,
         exit: None,
     };
     let result = sbi::call(&mut host, hart, args, fid, eid);
@@ -112,6 +117,7 @@ struct Host<'a> {
     cores: &'a mut [Core],
     power: &'a mut [Power],
     board: &'a mut Board,
+    tlbs: &'a Manager,
     exit: Option<Exit>,
 }
 
@@ -159,16 +165,15 @@ impl SbiHost for Host<'_> {
         self.cores[hart].hart.fetch_flush = FetchFlush::All;
     }
 
-    fn remote_sfence(&mut self, hart: usize, start: u64, size: u64, _asid: Option<u16>) {
-        let hart = &mut self.cores[hart].hart;
-        let pages = size.div_ceil(PAGE_SIZE);
-        // No size, or no start, means all of the address space.
-        if size == 0 || size == u64::MAX || pages > MAX_FENCED_PAGES {
-            hart.flush_translations();
+    fn remote_sfence(&mut self, hart: usize, start: u64, size: u64, asid: Option<u16>) {
+        // No size means all of the address space.
+        let fence = if size == 0 {
+            Fence::of_space(asid)
         } else {
-            for page in 0..=pages {
-                hart.flush_page(start.wrapping_add(page * PAGE_SIZE));
-            }
+            Fence::of_range(start, size, asid)
+        };
+        if self.tlbs.send(hart, fence) {
+            self.cores[hart].hart.fence(fence);
         }
     }
 

@@ -145,7 +145,7 @@ impl Follower {
 /// The instruction bits at `pc`, if they can be read now.
 fn bits(core: &mut Core, board: &mut Board, pc: u64) -> Option<u32> {
     let mut half = |at: u64| {
-        let physical = core.hart.probe_fetch(board, at)? | at & 0xfff;
+        let physical = core.hart.probe_fetch(board, at)?.physical | at & 0xfff;
         board.ram().read_u16(physical).ok()
     };
     let low = half(pc)?;

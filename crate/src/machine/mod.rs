@@ -27,6 +27,8 @@ use crate::engine::{Core, Engine, EngineConfig, Leave, interpreter};
 use crate::isa::riscv::csr::irq;
 use crate::isa::riscv::hart::{Hart, Privilege};
 use crate::jit::{Backend, CompileError};
+use crate::mem::tlb::management::Recorded;
+use crate::mem::tlb::{Manager, TlbStats};
 use crate::mem::{MAX_NODES, Node, Ram, RamError, split_nodes};
 use board::Board;
 use boot::BootImages;
@@ -129,6 +131,8 @@ pub struct Machine {
     power: Vec<Power>,
     board: Board,
     code: CodeCache,
+    /// What the harts' translations have in common.
+    tlbs: Manager,
     /// The compiler, under the engines that have one.
     jit: Option<Box<Jit>>,
     images: BootImages,
@@ -215,6 +219,7 @@ impl Machine {
             power: Vec::new(),
             board: Board::new(ram, harts, config.clock, config.epoch_ns, devices),
             code,
+            tlbs: Manager::new(config.engine.tlb, harts),
             jit,
             images: BootImages {
                 bios,
@@ -254,6 +259,10 @@ impl Machine {
             jit.clear();
         }
         (self.cores, self.power) = boot::power_on(&self.images, &mut self.board, harts, &self.nodes, seed)?;
+        self.tlbs = Manager::new(self.tlbs.config(), harts);
+        for core in &mut self.cores {
+            core.hart.translations = self.tlbs.hierarchy();
+        }
         Ok(())
     }
 
@@ -326,6 +335,10 @@ impl Machine {
             if self.power[hart] != Power::Started {
                 return if ran { Turn::Ran } else { Turn::Waits };
             }
+            for fence in self.tlbs.received(hart) {
+                core.hart.translations.count_message();
+                core.hart.fence(fence);
+            }
             let before = core.hart.state.retired;
             if before >= end {
                 return Turn::Ran;
@@ -356,7 +369,13 @@ impl Machine {
             }
             match leave {
                 Leave::FirmwareCall => {
-                    let exit = firmware::answer(&mut self.cores, &mut self.power, &mut self.board, hart);
+                    let exit = firmware::answer(
+                        &mut self.cores,
+                        &mut self.power,
+                        &mut self.board,
+                        &self.tlbs,
+                        hart,
+                    );
                     if let Some(exit) = exit {
                         return Turn::Exit(exit);
                     }
@@ -454,6 +473,13 @@ impl Machine {
         self.cores.get(number).map(|core| &core.hart)
     }
 
+    /// Begins to record the walks and fences of a hart, goes on, or stops; returns those since the last call.
+    pub fn record_translations(&mut self, hart: usize, on: bool) -> Vec<Recorded> {
+        let core = self.cores.get_mut(hart);
+        core.map(|core| core.hart.translations.record(on))
+            .unwrap_or_default()
+    }
+
     /// Guest memory, to be looked at.
     pub fn ram(&self) -> &Ram {
         &self.board.ram
@@ -476,6 +502,10 @@ impl Machine {
     pub fn stats(&self) -> Stats {
         let (code_pages, code_instructions) = self.code.size();
         let sum = |f: fn(&Core) -> u64| self.cores.iter().map(f).sum();
+        let mut tlb = TlbStats::default();
+        for core in &self.cores {
+            tlb += core.hart.translations.stats();
+        }
         Stats {
             instructions: sum(|core| core.hart.state.retired),
             guest_ns: self.board.now_ns(),
@@ -483,6 +513,7 @@ impl Machine {
             accesses: sum(|core| core.accesses),
             tlb_misses: sum(|core| core.hart.tlb.misses),
             tlb_flushes: sum(|core| core.hart.tlb.flushes),
+            tlb,
             ram_bytes: self.board.ram.size(),
             code_pages: code_pages as u64,
             code_instructions: code_instructions as u64,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::engine::tiered::JitStats;
+use crate::mem::tlb::TlbStats;
 
 /// Figures since power-on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +20,8 @@ pub struct Stats {
     pub tlb_misses: u64,
     /// Times that a hart's fast table was emptied.
     pub tlb_flushes: u64,
+    /// What happened below the fast table, all harts.
+    pub tlb: TlbStats,
     /// Bytes of guest RAM.
     pub ram_bytes: u64,
     /// Pages of decoded code held.

@@ -1,4 +1,5 @@
-//! Guest memory: RAM, the bus a hart sees, and the fast table of translations. Knows no instruction set.
+//! Guest memory: RAM, the bus a hart sees, and what is remembered of translations. Knows no instruction set; of an
+//! architecture only what its page tables say.
 
 mod bus;
 mod numa;

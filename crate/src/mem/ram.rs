@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::numa::Node;
 use super::page_set::PageSet;
@@ -198,6 +199,22 @@ impl Ram {
         log::debug!(target: "numa", "{} nodes of guest memory are not bound: that takes Linux", nodes.len());
     }
 
+    /// Stores `new` to the aligned doubleword at `addr` if that is `old`, in one step even where other threads of the host
+    /// store there. Returns whether it was.
+    pub fn compare_exchange_u64(&mut self, addr: u64, old: u64, new: u64) -> Result<bool, BadAddress> {
+        let ptr = self.host_ptr(addr, 8)?.cast::<u64>();
+        if !ptr.is_aligned() {
+            return Err(BadAddress { addr, len: 8 });
+        }
+        // SAFETY: in bounds and aligned (checked), and good as long as `self`.
+        let word = unsafe { AtomicU64::from_ptr(ptr) };
+        let result = word.compare_exchange(old.to_le(), new.to_le(), Ordering::AcqRel, Ordering::Relaxed);
+        if result.is_ok() {
+            self.note_write(addr, 8);
+        }
+        Ok(result.is_ok())
+    }
+
     /// Marks the page of `addr` as holding code. Returns whether it was unmarked before: then write permissions that
     /// engines have cached for it must go.
     pub fn mark_code(&mut self, addr: u64) -> bool {
@@ -367,6 +384,19 @@ mod tests {
         assert!(ram.allow_stores(0x8000_7000) && !ram.allow_stores(0x8000_8000));
         ram.write_u8(0x8000_0000, 1).unwrap();
         assert_eq!(ram.take_dirty().count(), 0);
+    }
+
+    #[test]
+    fn a_doubleword_is_exchanged_only_for_what_it_was() {
+        let mut ram = Ram::new(0x8000_0000, 0x2000).unwrap();
+        ram.write_u64(0x8000_0010, 5).unwrap();
+        ram.mark_code(0x8000_0000);
+        assert_eq!(ram.compare_exchange_u64(0x8000_0010, 4, 9), Ok(false));
+        assert!(!ram.has_stale_code());
+        assert_eq!(ram.compare_exchange_u64(0x8000_0010, 5, 9), Ok(true));
+        assert_eq!((ram.read_u64(0x8000_0010), ram.has_stale_code()), (Ok(9), true));
+        assert!(ram.compare_exchange_u64(0x8000_0011, 0, 0).is_err());
+        assert!(ram.compare_exchange_u64(0x8000_1ffc, 0, 0).is_err());
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! What stands behind the block and file devices.
 //!
 //! A [`BlockBackend`] is a disk: [`MemoryDisk`], a host file, a file of the page's user, or an [`Overlay`] that keeps
-//! changes to another one in memory.
+//! changes to another one in memory, or a file on a web server ([`RemoteDisk`]), which is the one that is slow: devices ask
+//! it to [`BlockBackend::prepare`] before they read.
 
+pub mod batch;
 #[cfg(target_arch = "wasm32")]
 mod browser;
 #[cfg(not(target_arch = "wasm32"))]
@@ -10,6 +12,7 @@ mod file;
 pub mod fs;
 mod memory;
 mod overlay;
+pub mod remote;
 mod sparse;
 
 use std::fmt;
@@ -20,6 +23,7 @@ pub use browser::BrowserFile;
 pub use file::{FileDisk, OpenError};
 pub use memory::MemoryDisk;
 pub use overlay::Overlay;
+pub use remote::RemoteDisk;
 pub use sparse::Sparse;
 
 /// Why a disk did not do what it was asked to. The guest sees an I/O error; the text is for the log.
@@ -41,9 +45,30 @@ pub enum BlockError {
     /// No room for what was to be written.
     #[error("no room left to write to the disk")]
     Full,
+    /// What is to be read has not arrived yet: it was not prepared for.
+    #[error("these bytes of the disk have not arrived yet")]
+    NotReady,
     /// The host refused.
     #[error("{0}")]
     Host(String),
+}
+
+/// What is to be done with a range of bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Read it.
+    Read,
+    /// Write, discard or zero it.
+    Write,
+}
+
+/// Whether a disk can do something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readiness {
+    /// At once, or it fails at once.
+    Now,
+    /// Not yet; it has been set about.
+    Later,
 }
 
 /// A disk: a fixed number of bytes. Ranges outside it are errors, never cut short.
@@ -58,6 +83,13 @@ pub trait BlockBackend: fmt::Debug {
 
     /// Whether writing is refused.
     fn read_only(&self) -> bool;
+
+    /// Makes ready for an access to these bytes, without waiting. Until it says [`Readiness::Now`] the access is not to be
+    /// made, but asked about again when the machine is woken.
+    fn prepare(&mut self, access: Access, offset: u64, len: u64) -> Readiness {
+        let _ = (access, offset, len);
+        Readiness::Now
+    }
 
     /// Fills `into` with the bytes at `offset`.
     fn read_at(&mut self, offset: u64, into: &mut [u8]) -> Result<(), BlockError>;

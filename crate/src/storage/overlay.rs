@@ -1,7 +1,7 @@
 //! Copy on write: changes stay in memory, the disk below is only read.
 
 use super::sparse::CHUNK;
-use super::{BlockBackend, BlockError, Sparse, check_range};
+use super::{Access, BlockBackend, BlockError, Readiness, Sparse, check_range};
 
 /// A writable disk over one that is never written.
 #[derive(Debug)]
@@ -41,6 +41,17 @@ impl Overlay {
 
     fn own(&mut self, chunk: u64) {
         self.owned[(chunk / 64) as usize] |= 1 << (chunk % 64);
+    }
+
+    /// Chunks with the same owner from `start` on, which are read in one go: whether they are owned, and where they end, at
+    /// most at `stop`.
+    fn run(&self, start: u64, stop: u64) -> (bool, u64) {
+        let owned = self.owns(start / CHUNK);
+        let mut end = (start / CHUNK + 1) * CHUNK;
+        while end < stop && self.owns(end / CHUNK) == owned {
+            end += CHUNK;
+        }
+        (owned, end.min(stop))
     }
 
     /// Takes over the chunk around `offset` with its present contents, for a change to part of it.
@@ -87,19 +98,44 @@ impl BlockBackend for Overlay {
         false
     }
 
+    fn prepare(&mut self, access: Access, offset: u64, len: u64) -> Readiness {
+        if len == 0 || check_range(self.len(), offset, len).is_err() {
+            return Readiness::Now;
+        }
+        let stop = offset + len;
+        let mut readiness = Readiness::Now;
+        if access == Access::Read {
+            let mut start = offset;
+            while start < stop {
+                let (owned, end) = self.run(start, stop);
+                if !owned && self.base.prepare(access, start, end - start) == Readiness::Later {
+                    readiness = Readiness::Later;
+                }
+                start = end;
+            }
+            return readiness;
+        }
+        // Of a write, what of its first and last chunk it leaves is read: see `copy_up_edges`.
+        for edge in [offset, stop] {
+            let (chunk, inside) = (edge / CHUNK, !edge.is_multiple_of(CHUNK) && edge < self.len());
+            if inside && !self.owns(chunk) {
+                let start = chunk * CHUNK;
+                let len = CHUNK.min(self.len() - start);
+                if self.base.prepare(Access::Read, start, len) == Readiness::Later {
+                    readiness = Readiness::Later;
+                }
+            }
+        }
+        readiness
+    }
+
     fn read_at(&mut self, offset: u64, into: &mut [u8]) -> Result<(), BlockError> {
         check_range(self.len(), offset, into.len() as u64)?;
-        // Runs of chunks with the same owner are read in one go.
         let mut done = 0;
         while done < into.len() {
             let start = offset + done as u64;
-            let owned = self.owns(start / CHUNK);
-            let mut end = (start / CHUNK + 1) * CHUNK;
-            let stop = offset + into.len() as u64;
-            while end < stop && self.owns(end / CHUNK) == owned {
-                end += CHUNK;
-            }
-            let run = &mut into[done..done + (end.min(stop) - start) as usize];
+            let (owned, end) = self.run(start, offset + into.len() as u64);
+            let run = &mut into[done..done + (end - start) as usize];
             done += run.len();
             if owned {
                 self.changed.read(start, run);

@@ -1,17 +1,20 @@
 //! Putting a machine together, one part at a time.
 
-use wasm_bindgen::JsError;
+use std::sync::Arc;
+
 use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsError, JsValue};
 use web_sys::Blob;
 
 use super::host::{PausableClock, entropy, epoch_ns};
 use super::machine::WebMachine;
-use crate::engine::Engine;
 use crate::engine::profile;
+use crate::engine::{Engine, EngineConfig};
 use crate::machine::{Clock, Image, Machine, MachineConfig};
 use crate::mem::HugePages;
+use crate::mem::tlb::TlbConfig;
 use crate::storage::fs::MemoryFs;
-use crate::storage::{BlockBackend, BrowserFile, Overlay};
+use crate::storage::{BlockBackend, BrowserFile, Overlay, RemoteDisk, remote};
 
 /// The guest for who has none at hand.
 const MONITOR: &[u8] = include_bytes!("../../../tests/guests/monitor/monitor.elf");
@@ -53,6 +56,41 @@ impl ImageBytes {
     }
 }
 
+/// A disk on a web server, open.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct RemoteFile(RemoteDisk);
+
+#[wasm_bindgen]
+impl RemoteFile {
+    /// Opens the file at `url`, whose server must serve parts. `wake` is called when parts have arrived that a machine waits
+    /// for.
+    pub async fn open(url: String, wake: js_sys::Function) -> Result<RemoteFile, JsError> {
+        let wake = Callback(wake);
+        let wake = Arc::new(move || wake.call());
+        Ok(RemoteFile(
+            RemoteDisk::open(&url, remote::Options::default(), wake).await?,
+        ))
+    }
+}
+
+/// A function of the page's.
+struct Callback(js_sys::Function);
+
+// SAFETY: without shared memory a module has one thread, so nothing is ever sent or shared.
+#[cfg(not(target_feature = "atomics"))]
+unsafe impl Send for Callback {}
+// SAFETY: as above.
+#[cfg(not(target_feature = "atomics"))]
+unsafe impl Sync for Callback {}
+
+impl Callback {
+    fn call(&self) {
+        // If it throws, the machine sees what has arrived when it runs next.
+        let _ = self.0.call0(&JsValue::NULL);
+    }
+}
+
 /// Collects what a machine is made of; `build` makes it.
 #[wasm_bindgen]
 #[derive(Debug)]
@@ -61,6 +99,7 @@ pub struct MachineBuilder {
     harts: usize,
     append: String,
     engine: Engine,
+    tlb: TlbConfig,
     bios: Option<Image>,
     kernel: Option<Image>,
     initrd: Option<Image>,
@@ -78,6 +117,7 @@ impl MachineBuilder {
             harts: harts as usize,
             append: String::new(),
             engine: Engine::Auto,
+            tlb: TlbConfig::default(),
             bios: None,
             kernel: None,
             initrd: None,
@@ -106,6 +146,12 @@ impl MachineBuilder {
         Ok(())
     }
 
+    /// Chooses how translations of addresses are remembered: words as [`TlbConfig::parse`] takes them.
+    pub fn tlb(&mut self, words: &str) -> Result<(), JsError> {
+        self.tlb = TlbConfig::parse(words)?;
+        Ok(())
+    }
+
     /// M-mode firmware to run in place of our own. `name` is what messages call it.
     pub fn bios(&mut self, name: String, bytes: ImageBytes) {
         self.bios = Some(Image::new(name, bytes.0));
@@ -123,13 +169,14 @@ impl MachineBuilder {
 
     /// Adds a disk. It is read from `contents` piece by piece; what the guest writes stays in memory. Only in a worker.
     pub fn disk(&mut self, contents: Blob, read_only: bool) -> Result<(), JsError> {
-        let file = BrowserFile::new(contents)?;
-        self.disks.push(if read_only {
-            Box::new(file)
-        } else {
-            Box::new(Overlay::new(Box::new(file), OVERLAY_LIMIT)?)
-        });
-        Ok(())
+        self.add_disk(Box::new(BrowserFile::new(contents)?), read_only)
+    }
+
+    /// Adds a disk that a web server has. It is read in parts, as the guest asks for them; what the guest writes stays in
+    /// memory.
+    #[wasm_bindgen(js_name = remoteDisk)]
+    pub fn remote_disk(&mut self, file: RemoteFile, read_only: bool) -> Result<(), JsError> {
+        self.add_disk(Box::new(file.0), read_only)
     }
 
     /// Gives the guest an in-memory directory to share with the page, mounted over 9p by this tag.
@@ -164,11 +211,25 @@ impl MachineBuilder {
                 .collect(),
             net: None,
             entropy: Box::new(entropy),
-            engine: self.engine.into(),
+            engine: EngineConfig {
+                tlb: self.tlb,
+                ..self.engine.into()
+            },
             clock: Clock::Host(Box::new(move || guest_clock.now_ns())),
             epoch_ns: epoch_ns(),
         })?;
         Ok(WebMachine::new(machine, files, clock, software))
+    }
+}
+
+impl MachineBuilder {
+    fn add_disk(&mut self, disk: Box<dyn BlockBackend>, read_only: bool) -> Result<(), JsError> {
+        self.disks.push(if read_only {
+            disk
+        } else {
+            Box::new(Overlay::new(disk, OVERLAY_LIMIT)?)
+        });
+        Ok(())
     }
 }
 

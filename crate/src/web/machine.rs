@@ -45,6 +45,12 @@ pub struct Counters {
     /// Loads and stores whose address the fast table did not have.
     #[wasm_bindgen(js_name = tlbMisses)]
     pub tlb_misses: f64,
+    /// Walks of the page table.
+    #[wasm_bindgen(js_name = tlbWalks)]
+    pub tlb_walks: f64,
+    /// Fences of the guest over translations, of any kind.
+    #[wasm_bindgen(js_name = tlbFences)]
+    pub tlb_fences: f64,
     /// Bytes of guest memory.
     #[wasm_bindgen(js_name = ramBytes)]
     pub ram_bytes: f64,
@@ -215,6 +221,8 @@ impl WebMachine {
             idle_ms: stats.idle_ns as f64 / 1e6 + idle_now,
             accesses: stats.accesses as f64,
             tlb_misses: stats.tlb_misses as f64,
+            tlb_walks: stats.tlb.walks as f64,
+            tlb_fences: stats.tlb.fences() as f64,
             ram_bytes: stats.ram_bytes as f64,
             ram_in_use_bytes: self.machine.memory_use().ram_in_use_bytes as f64,
         }

@@ -2,16 +2,21 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
 use tabvisor::machine::MachineConfig;
-use tabvisor::storage::{BlockBackend, BlockError, MemoryDisk};
+use tabvisor::storage::remote::{CHUNK, Options};
+use tabvisor::storage::{BlockBackend, BlockError, MemoryDisk, Overlay, RemoteDisk};
 
 use crate::engines::Engine;
-use crate::harness::{Guest, crc32, linux};
+use crate::harness::{Bell, Guest, crc32, host_clock, linux, noise};
+use crate::part_server::{Manners, PartServer};
 
 under_every_engine!(
     what_is_written_is_read_back_and_lies_on_the_disk,
     a_full_or_broken_disk_gives_errors_and_keeps_what_was_flushed,
+    a_disk_on_a_web_server_is_read_as_it_is_asked_for,
 );
 
 /// A disk that the test keeps a hand on: it remembers only what was flushed, and fails when told to.
@@ -162,4 +167,39 @@ fn a_full_or_broken_disk_gives_errors_and_keeps_what_was_flushed(engine: Engine)
     assert_eq!(guest.run("cat /sys/block/vdb/ro; head -c 3 /dev/vdb"), "1\nppp");
     let (output, status) = guest.run_status("echo x >/dev/vdb");
     assert!(status != 0, "{output}");
+}
+
+fn a_disk_on_a_web_server_is_read_as_it_is_asked_for(engine: Engine) {
+    let bytes = noise(64 << 20);
+    let server = PartServer::start(bytes.clone(), Duration::from_millis(5), Manners::Good);
+    let bell = Bell::default();
+    let ring = bell.clone();
+    let disk = RemoteDisk::open(&server.url, Options::default(), Arc::new(move || ring.ring())).unwrap();
+    let mut guest = Guest::with_bell(
+        engine,
+        MachineConfig {
+            disks: vec![Box::new(Overlay::new(Box::new(disk), 16 << 20).unwrap())],
+            clock: host_clock(),
+            ..linux(1)
+        },
+        bell,
+    );
+    guest.wait_for_shell();
+    guest.run("dd if=/dev/vda of=/tmp/a bs=64k skip=16 count=64 2>/dev/null");
+    assert_eq!(guest.run("crc32 </tmp/a"), crc32(&bytes[1 << 20..5 << 20]));
+    // What is written is kept here, with what was around it.
+    guest.run("dd if=/tmp/a of=/dev/vda bs=1000 seek=40000 count=2 conv=fsync 2>/dev/null; echo 3 >/proc/sys/vm/drop_caches");
+    let mut expected = bytes[38 << 20..39 << 20].to_vec();
+    let at = 40_000_000 - (38 << 20);
+    expected[at..at + 2000].copy_from_slice(&bytes[1 << 20..][..2000]);
+    guest.run("dd if=/dev/vda of=/tmp/b bs=1M skip=38 count=1 2>/dev/null");
+    assert_eq!(guest.run("crc32 </tmp/b"), crc32(&expected));
+    // Five megabytes were read, some of what the kernel looks at besides, and no more.
+    let chunks = bytes.len() / CHUNK as usize;
+    assert!(
+        server.requests() < chunks / 3,
+        "{} of {chunks} chunks",
+        server.requests()
+    );
+    assert!(server.most_at_once() > 1);
 }

@@ -8,6 +8,8 @@
 #[macro_use]
 mod engines;
 mod harness;
+#[path = "../common/part_server.rs"]
+mod part_server;
 
 mod bad_input;
 mod disk;

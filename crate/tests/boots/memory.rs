@@ -102,7 +102,11 @@ fn pages_that_change_are_dirty(engine: Engine) {
             .collect();
         let unseen = changed.iter().find(|page| !dirty.contains(page));
         assert_eq!(unseen, None, "`{work}` changed it, but it is not dirty");
-        println!("`{work}`: {} pages are dirty, {} changed", dirty.len(), changed.len());
+        println!(
+            "`{work}`: {} pages are dirty, {} changed",
+            dirty.len(),
+            changed.len()
+        );
         assert!(
             !changed.is_empty() && dirty.len() < 2 * changed.len() + 6000,
             "{work}: {}",

@@ -46,13 +46,17 @@ impl Engine {
     /// Powers a machine on that uses this engine.
     pub fn machine(self, config: MachineConfig) -> Result<Machine, MachineError> {
         let engine = match self {
-            Engine::Interp => engine::Engine::Interp.into(),
+            Engine::Interp => EngineConfig {
+                tlb: config.engine.tlb,
+                ..engine::Engine::Interp.into()
+            },
             Engine::Jit => EngineConfig {
                 engine: engine::Engine::Jit,
                 policy: None,
                 compiler: Compiler::Own,
                 synchronous: config.engine.synchronous,
                 passes: PassSet::ALL,
+                tlb: config.engine.tlb,
             },
         };
         Machine::new(MachineConfig { engine, ..config })

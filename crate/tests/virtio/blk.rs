@@ -1,8 +1,9 @@
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use tabvisor::device::virtio::{Blk, blk};
-use tabvisor::storage::{BlockBackend, BlockError, MemoryDisk};
+use tabvisor::storage::{Access, BlockBackend, BlockError, MemoryDisk, Readiness};
 
 use crate::driver::*;
 
@@ -245,4 +246,189 @@ fn read_only_disks_say_so_and_refuse() {
             .to_string()
             .contains("1000")
     );
+}
+
+/// A disk whose sectors arrive when the test says so.
+#[derive(Debug)]
+struct Slow {
+    disk: MemoryDisk,
+    here: Rc<RefCell<BTreeSet<u64>>>,
+    asked: Rc<RefCell<BTreeSet<u64>>>,
+}
+
+impl BlockBackend for Slow {
+    fn len(&self) -> u64 {
+        self.disk.len()
+    }
+
+    fn read_only(&self) -> bool {
+        false
+    }
+
+    fn prepare(&mut self, _access: Access, offset: u64, len: u64) -> Readiness {
+        let sectors = offset / 512..(offset + len).div_ceil(512);
+        self.asked.borrow_mut().extend(sectors.clone());
+        if sectors.clone().all(|sector| self.here.borrow().contains(&sector)) {
+            Readiness::Now
+        } else {
+            Readiness::Later
+        }
+    }
+
+    fn read_at(&mut self, offset: u64, into: &mut [u8]) -> Result<(), BlockError> {
+        assert!(
+            self.here.borrow().contains(&(offset / 512)),
+            "it was not prepared"
+        );
+        self.disk.read_at(offset, into)
+    }
+
+    fn write_at(&mut self, offset: u64, from: &[u8]) -> Result<(), BlockError> {
+        assert!(
+            self.here.borrow().contains(&(offset / 512)),
+            "it was not prepared"
+        );
+        self.disk.write_at(offset, from)
+    }
+
+    fn flush(&mut self) -> Result<(), BlockError> {
+        Ok(())
+    }
+
+    fn discard(&mut self, offset: u64, len: u64) -> Result<(), BlockError> {
+        self.write_zeroes(offset, len, true)
+    }
+
+    fn write_zeroes(&mut self, offset: u64, len: u64, may_unmap: bool) -> Result<(), BlockError> {
+        self.disk.write_zeroes(offset, len, may_unmap)
+    }
+}
+
+type Sectors = Rc<RefCell<BTreeSet<u64>>>;
+
+/// A driver of such a disk, the sectors that have arrived, and those that were asked for.
+fn slow_disk(len: u64) -> (Driver, Sectors, Sectors) {
+    let (here, asked) = (Sectors::default(), Sectors::default());
+    let bytes: Vec<u8> = (0..len).map(|at| (at / 512) as u8).collect();
+    let disk = Slow {
+        disk: MemoryDisk::from_bytes(&bytes, false).unwrap(),
+        here: Rc::clone(&here),
+        asked: Rc::clone(&asked),
+    };
+    (
+        Driver::new(Blk::new(Box::new(disk), "slow").unwrap()),
+        here,
+        asked,
+    )
+}
+
+/// Puts a request for one sector in the queue, its buffers being those of `number`.
+fn offer(driver: &mut Driver, number: u64, kind: u32, sector: u64) -> u16 {
+    let at = DATA + number * 0x400;
+    driver.ram.write_u32(at, kind).unwrap();
+    driver.ram.write_u64(at + 8, sector).unwrap();
+    driver.ram.write_u8(at + 0x10, 0xff).unwrap();
+    let write = kind == 0;
+    driver.add(
+        0,
+        &[(at, 16, false), (at + 0x200, 512, write), (at + 0x10, 1, true)],
+    )
+}
+
+#[test]
+fn requests_wait_for_a_slow_disk_each_for_itself() {
+    let (mut driver, here, asked) = slow_disk(SECTORS * 512);
+    let heads: Vec<u16> = [9, 3, 40, 5]
+        .iter()
+        .zip(0..)
+        .map(|(&sector, number)| offer(&mut driver, number, 0, sector))
+        .collect();
+    here.borrow_mut().insert(40);
+    driver.notify(0);
+    // All are asked for at once; the one that is there is answered.
+    assert_eq!(*asked.borrow(), BTreeSet::from([3, 5, 9, 40]));
+    assert_eq!(driver.used(0), Some((u32::from(heads[2]), 513)));
+    assert_eq!(driver.used(0), None);
+    assert_eq!(driver.interrupts(), 1);
+    driver.poll();
+    assert_eq!((driver.used(0), driver.interrupts()), (None, 0));
+
+    here.borrow_mut().extend([3, 5]);
+    driver.poll();
+    assert_eq!(driver.used(0), Some((u32::from(heads[1]), 513)));
+    assert_eq!(driver.used(0), Some((u32::from(heads[3]), 513)));
+    assert_eq!(driver.interrupts(), 1);
+    for (number, sector) in [(1, 3), (2, 40), (3, 5)] {
+        let at = DATA + number * 0x400;
+        assert_eq!(driver.ram.read_u8(at + 0x10), Ok(0));
+        assert_eq!(driver.bytes(at + 0x200, 512), [sector; 512]);
+    }
+
+    // A driver that resets the device hears no more of what it asked before.
+    driver.set(0x70, 0);
+    here.borrow_mut().insert(9);
+    driver.poll();
+    assert_eq!(driver.ram.read_u8(DATA + 0x10), Ok(0xff));
+}
+
+#[test]
+fn writes_wait_too_and_large_reads_go_on_in_pieces() {
+    const LARGE: u64 = 0x18_0000;
+    const PIECE: u64 = 1 << 20;
+    let (mut driver, here, asked) = slow_disk(LARGE);
+    let head = offer(&mut driver, 0, 1, 7);
+    driver.notify(0);
+    assert_eq!(driver.used(0), None);
+    here.borrow_mut().insert(7);
+    driver.poll();
+    assert_eq!(driver.used(0), Some((u32::from(head), 1)));
+
+    here.borrow_mut().clear();
+    asked.borrow_mut().clear();
+    let sectors = |bytes: u64| bytes / 512;
+    driver.ram.write_u32(HEADER, 0).unwrap();
+    driver.ram.write_u64(HEADER + 8, 0).unwrap();
+    let body = DATA + 0x1000;
+    let head = driver.add(
+        0,
+        &[(HEADER, 16, false), (body, LARGE as u32, true), (STATUS, 1, true)],
+    );
+    driver.notify(0);
+    // No more than a piece beyond what is there is asked for.
+    assert_eq!(asked.borrow().len() as u64, sectors(PIECE));
+    here.borrow_mut().extend(0..sectors(PIECE));
+    driver.poll();
+    assert_eq!(driver.used(0), None);
+    assert_eq!(asked.borrow().len() as u64, sectors(LARGE));
+    // What was read is not asked for again.
+    here.borrow_mut().clear();
+    here.borrow_mut().extend(sectors(PIECE)..sectors(LARGE));
+    driver.poll();
+    assert_eq!(driver.used(0), Some((u32::from(head), LARGE as u32 + 1)));
+    let body = driver.bytes(body, LARGE);
+    let mut others = body.iter().zip(0_u64..).filter(|&(_, at)| sectors(at) != 7);
+    assert!(others.all(|(&byte, at)| byte == sectors(at) as u8));
+}
+
+/// A driver may put the same request in the queue as often as it likes.
+#[test]
+fn no_more_requests_are_parked_than_the_queue_has() {
+    let (mut driver, here, _) = slow_disk(SECTORS * 512);
+    let head = offer(&mut driver, 0, 0, 9);
+    driver.notify(0);
+    for _ in 0..2000 {
+        driver.offer(0, head);
+        driver.notify(0);
+    }
+    here.borrow_mut().insert(9);
+    for _ in 0..100 {
+        driver.poll();
+    }
+    // 2001 answers were asked for, and the queue's indices count as many.
+    let mut answers = 0;
+    while let Some((index, written)) = driver.used(0) {
+        assert_eq!((index, written), (u32::from(head), 513));
+        answers += 1;
+    }
+    assert!(driver.needs_reset() || answers == 2001, "{answers}");
 }

@@ -36,6 +36,8 @@ uint64_t bench_str(void);
 /* Linux only: see linux.c. */
 uint64_t bench_fault(void);
 uint64_t bench_syscall(void);
+uint64_t bench_wide(void);
+uint64_t bench_switch(void);
 
 /* xorshift64*: the kernels' source of numbers. The state must not be zero. */
 static inline uint64_t next_random(uint64_t *state)

@@ -8,6 +8,8 @@
 static const struct kernel linux_kernels[] = {
     {"fault", "page faults: mmap, touch, munmap", bench_fault},
     {"syscall", "system calls: getppid", bench_syscall},
+    {"wide", "pointer chase through 24,576 pages, one word of each", bench_wide},
+    {"switch", "two processes that take turns", bench_switch},
     {NULL, NULL, NULL},
 };
 static const struct kernel *const tables[] = {portable_kernels, linux_kernels};

@@ -1,6 +1,12 @@
 /** The worker: owns one machine, answers the page's requests, sends events. The protocol is in `protocol.ts`. */
 
-import init, { ImageBytes, MachineBuilder, type InitOutput, type WebMachine } from 'tabvisor-wasm';
+import init, {
+  ImageBytes,
+  MachineBuilder,
+  RemoteFile,
+  type InitOutput,
+  type WebMachine,
+} from 'tabvisor-wasm';
 import {
   ProtocolError,
   parseRequest,
@@ -13,6 +19,7 @@ import {
   type Request,
   type ShareEntry,
   type WireConfig,
+  type WireDisk,
   type WireImage,
   type WorkerMessage,
 } from '../protocol';
@@ -23,6 +30,7 @@ import { Runner } from './runner';
 interface WorkerScope {
   postMessage(message: WorkerMessage, transfer?: Transferable[]): void;
   onmessage: ((event: MessageEvent<unknown>) => void) | null;
+  readonly location: { readonly href: string };
 }
 const scope = self as unknown as WorkerScope;
 
@@ -81,11 +89,12 @@ async function create(config: WireConfig): Promise<Created> {
   wasm = await loadWasm();
   const builder = new MachineBuilder(config.memoryMiB, config.harts);
   builder.engine(config.engine);
+  if (config.tlb !== undefined) builder.tlb(config.tlb);
   builder.append(config.append);
   if (config.bios) builder.bios(config.bios.name, await imageBytes(config.bios));
   if (config.kernel) builder.kernel(config.kernel.name, await imageBytes(config.kernel));
   if (config.initrd) builder.initrd(config.initrd.name, await imageBytes(config.initrd));
-  for (const disk of config.disks) builder.disk(await loadBlob(disk.image, progress), disk.readOnly);
+  for (const disk of config.disks) await addDisk(builder, disk);
   if (config.share !== undefined) builder.share(config.share);
   machine = builder.build();
   runner = new Runner(machine, {
@@ -97,6 +106,20 @@ async function create(config: WireConfig): Promise<Created> {
   return { software: machine.software() };
 }
 
+/** A disk at an address is read in parts as the guest wants them, or as a whole before if its server has no parts. */
+async function addDisk(builder: MachineBuilder, { image, readOnly }: WireDisk): Promise<void> {
+  if ('url' in image && !image.url.startsWith('data:')) {
+    const url = new URL(image.url, scope.location.href).href;
+    try {
+      builder.remoteDisk(await RemoteFile.open(url, () => runner?.wake()), readOnly);
+      return;
+    } catch (error) {
+      console.info(`The disk ${image.name} is fetched as a whole: ${words(error)}`);
+    }
+  }
+  builder.disk(await loadBlob(image, progress), readOnly);
+}
+
 function stats(): MachineStats {
   const { machine, runner } = built();
   const counters = machine.stats();
@@ -106,6 +129,8 @@ function stats(): MachineStats {
     idleMs: counters.idleMs,
     accesses: counters.accesses,
     tlbMisses: counters.tlbMisses,
+    tlbWalks: counters.tlbWalks,
+    tlbFences: counters.tlbFences,
     ramBytes: counters.ramBytes,
     ramInUseBytes: counters.ramInUseBytes,
     hostBytes: wasm?.memory.buffer.byteLength ?? 0,

@@ -91,6 +91,8 @@ export class MachineDialog {
   readonly #slots: Record<ImageRole, ImageSlot>;
 
   #debian: ServedGuest | undefined;
+  /** What the form has no field for, but a link may have asked for. */
+  #tlb: string | undefined;
 
   constructor() {
     const slot = (role: ImageRole): ImageSlot =>
@@ -162,6 +164,7 @@ export class MachineDialog {
     this.#memory.value = String(choice.memoryMiB);
     this.#harts.value = String(choice.harts);
     this.#engine.value = choice.engine;
+    this.#tlb = choice.tlb;
     this.#profile.checked = choice.profile;
     this.#append.value = choice.append;
     this.#own.hidden = choice.guest !== 'custom';
@@ -190,6 +193,7 @@ export class MachineDialog {
       harts: this.#harts.valueAsNumber,
       engine: this.#chosenEngine,
       profile: this.#profile.checked,
+      ...(this.#tlb !== undefined && { tlb: this.#tlb }),
     };
     const { kernel, initrd, disk } = this.#slots;
     if (guest === 'custom' && kernel.file) choice.kernel = kernel.file;

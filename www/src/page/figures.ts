@@ -79,7 +79,12 @@ export class FiguresView {
     const misses = stats.tlbMisses - before.stats.tlbMisses;
     show(this.#mips, speed < 10 ? speed.toFixed(1) : String(Math.round(speed)), 'MIPS');
     show(this.#idle, String(Math.round(idle)), '%');
-    if (accesses > 0) show(this.#tlb, Math.max(0, 100 - (100 * misses) / accesses).toFixed(2), '%');
+    const walks = stats.tlbWalks - before.stats.tlbWalks;
+    if (accesses > 0) {
+      const hits = Math.max(0, 100 - (100 * misses) / accesses);
+      // Walks per thousand accesses, those of fetches among them.
+      show(this.#tlb, hits.toFixed(2), `%, ${((1000 * walks) / accesses).toFixed(2)} ‰ walked`);
+    }
     this.#shares = [...this.#shares, this.#addJit(before.stats, stats)].slice(-POINTS);
     this.#speeds = [...this.#speeds, speed].slice(-POINTS);
     this.#idles = [...this.#idles, idle].slice(-POINTS);

@@ -26,6 +26,8 @@ export interface Choice {
   memoryMiB: number;
   harts: number;
   engine: EngineName;
+  /** How translations are remembered, if a link says so. */
+  tlb?: string;
   /** Whether what was hot is kept in the browser for the next run, and used. */
   profile: boolean;
 }
@@ -66,8 +68,10 @@ export function defaultChoice(params: PageParams, debian: ServedGuest | undefine
     harts: params.harts ?? 1,
     engine: params.engine ?? 'auto',
     profile: params.profile,
+    ...(params.tlb !== undefined && { tlb: params.tlb }),
     ...(params.kernel && { kernel: params.kernel }),
     ...(params.initrd && { initrd: params.initrd }),
+    ...(params.disk && { disk: params.disk }),
   };
 }
 
@@ -81,6 +85,7 @@ export function defaultAppend(guest: GuestName, debian: ServedGuest | undefined)
 export function toOptions(choice: Choice, debian: ServedGuest | undefined): MachineOptions {
   const { guest, append, memoryMiB, harts, engine, disk } = choice;
   const options: MachineOptions = { append, memoryMiB, harts, engine };
+  if (choice.tlb !== undefined) options.tlb = choice.tlb;
   const kernel = choice.kernel ?? (guest === 'debian' ? debian?.kernel : undefined);
   const initrd = choice.initrd ?? (guest === 'debian' ? debian?.initrd : undefined);
   if (guest === 'custom' && kernel === undefined)

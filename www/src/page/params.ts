@@ -1,6 +1,7 @@
 /**
  * What a link to the page may ask for:
- * `?guest=debian|monitor&kernel=URL&initrd=URL&append=TEXT&memory=MIB&harts=N&engine=auto|jit|interp&profile=0&autostart=0`.
+ * `?guest=debian|monitor&kernel=URL&initrd=URL&disk=URL&append=TEXT&memory=MIB&harts=N&engine=auto|jit|interp`, and
+ * `&tlb=WORDS&profile=0&autostart=0`.
  */
 
 import { ENGINES, HARTS, MEMORY_MIB, isEngine, type EngineName } from '../api';
@@ -11,10 +12,13 @@ export interface PageParams {
   guest?: GuestName;
   kernel?: string;
   initrd?: string;
+  disk?: string;
   append?: string;
   memoryMiB?: number;
   harts?: number;
   engine?: EngineName;
+  /** How translations are remembered; the machine reads it. */
+  tlb?: string;
   /** Whether what was hot is kept for the next run, and used. */
   profile: boolean;
   autostart: boolean;
@@ -29,11 +33,15 @@ export function readParams(query: string): PageParams {
   };
   const kernel = from.get('kernel');
   const initrd = from.get('initrd');
+  const disk = from.get('disk');
   const append = from.get('append');
   const guest = from.get('guest');
   if (kernel) params.kernel = kernel;
   if (initrd) params.initrd = initrd;
+  if (disk) params.disk = disk;
   if (append !== null) params.append = append;
+  const tlb = from.get('tlb');
+  if (tlb !== null) params.tlb = tlb;
   if (guest !== null && guest !== 'debian' && guest !== 'monitor') {
     throw new Error(
       `This link asks for the guest \u201c${guest}\u201d; there are \u201cdebian\u201d and \u201cmonitor\u201d.`,

@@ -1,9 +1,11 @@
 //! What can be typed.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tabvisor::ir::passes::PassSet;
+use tabvisor::mem::tlb::TlbConfig;
 
 /// A virtual machine for real 64-bit operating systems.
 #[derive(Debug, Parser)]
@@ -42,8 +44,9 @@ pub struct RunArguments {
     /// Machine-mode firmware, or the name of a guest that is one; without it Tabvisor's own SBI answers
     #[arg(long, value_name = "FILE")]
     pub bios: Option<PathBuf>,
-    /// Disk image; with `,ro` the guest cannot write to it. May be given more than once
-    #[arg(long = "disk", value_name = "FILE[,ro]", value_parser = parse_disk)]
+    /// Disk image, or the address of one on a web server that serves parts of files: it is read as the guest asks for it,
+    /// and what the guest writes is kept in memory. With `,ro` the guest cannot write to it. May be given more than once
+    #[arg(long = "disk", value_name = "FILE|URL[,ro]", value_parser = parse_disk)]
     pub disks: Vec<DiskArgument>,
     /// RAM: a number with K, M or G, or of mebibytes
     #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = parse_memory)]
@@ -82,6 +85,10 @@ pub struct RunArguments {
     /// if it does not exist
     #[arg(long, value_name = "FILE")]
     pub profile: Option<PathBuf>,
+    /// How translations of addresses are remembered, in words separated by commas: fast, unified, per-cpu or concurrent; lru, plru, lfu,
+    /// fifo or random; prefetch=PAGES; adaptive; walk-cache. no- before one of the last three turns it off
+    #[arg(long, value_name = "WORDS", default_value = "", hide_default_value = true, value_parser = TlbConfig::parse)]
+    pub tlb: TlbConfig,
     /// Instructions between two looks at where branches go; 0 for none: for measuring
     #[arg(long, value_name = "NUMBER", hide = true)]
     pub look_every: Option<u64>,
@@ -112,11 +119,29 @@ Examples:
   tabvisor run --guest debian --bios opensbi
   tabvisor run --kernel Image --initrd initrd.gz --append console=ttyS0";
 
-/// A disk image on the host.
+/// A disk image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiskArgument {
-    pub file: PathBuf,
+    pub place: DiskPlace,
     pub read_only: bool,
+}
+
+/// Where a disk image is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DiskPlace {
+    /// A file of the host.
+    File(PathBuf),
+    /// On a web server.
+    Web(String),
+}
+
+impl fmt::Display for DiskPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DiskPlace::File(path) => path.display().fmt(f),
+            DiskPlace::Web(url) => f.write_str(url),
+        }
+    }
 }
 
 /// A folder of the host and what the guest knows it by.
@@ -205,8 +230,15 @@ fn parse_disk(text: &str) -> Result<DiskArgument, String> {
     if file.is_empty() {
         return Err("names no file".to_owned());
     }
+    let is_web = ["http://", "https://"]
+        .iter()
+        .any(|scheme| file.starts_with(scheme));
     Ok(DiskArgument {
-        file: file.into(),
+        place: if is_web {
+            DiskPlace::Web(file.to_owned())
+        } else {
+            DiskPlace::File(file.into())
+        },
         read_only,
     })
 }
@@ -273,14 +305,21 @@ mod tests {
         assert_eq!(
             parse_disk("a,b.img"),
             Ok(DiskArgument {
-                file: "a,b.img".into(),
+                place: DiskPlace::File("a,b.img".into()),
                 read_only: false
             })
         );
         assert_eq!(
             parse_disk("a.img,ro"),
             Ok(DiskArgument {
-                file: "a.img".into(),
+                place: DiskPlace::File("a.img".into()),
+                read_only: true
+            })
+        );
+        assert_eq!(
+            parse_disk("https://host/a.img,ro"),
+            Ok(DiskArgument {
+                place: DiskPlace::Web("https://host/a.img".into()),
                 read_only: true
             })
         );

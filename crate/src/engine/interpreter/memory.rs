@@ -47,8 +47,17 @@ pub fn translate_quietly<B: Bus>(
         let writable = translation.writable
             && hart.whole_page_allowed(privilege, Access::Write, physical)
             && bus.ram_mut().allow_stores(physical);
-        hart.tlb
-            .fill(hart.data_context(), addr, physical, host, readable, writable);
+        hart.superpages.note(addr, translation.size);
+        let mapping = tlb::Mapping {
+            vaddr: addr,
+            physical,
+            host,
+            readable,
+            writable,
+            global: translation.global,
+            size: translation.size,
+        };
+        hart.tlb.fill(context, mapping);
     }
     Ok(translation.physical)
 }

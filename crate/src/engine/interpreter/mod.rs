@@ -98,6 +98,7 @@ pub(super) fn synchronise<B: Bus>(core: &mut Core, code: &mut CodeCache, bus: &m
     match std::mem::replace(&mut hart.fetch_flush, FetchFlush::Nothing) {
         FetchFlush::Nothing => {}
         FetchFlush::Page(vaddr) => core.fetch.flush_page(vaddr),
+        FetchFlush::AddressSpace => core.fetch.leave_address_space(),
         FetchFlush::All => core.fetch.flush(),
     }
     if core.fetch.seen_drops != code.drops {
@@ -135,7 +136,8 @@ pub(super) fn locate<B: Bus>(core: &mut Core, code: &mut CodeCache, bus: &mut B)
         .hart
         .whole_page_allowed(privilege, Access::Execute, translation.physical)
     {
-        core.fetch.insert(pc, privilege, page);
+        core.hart.superpages.note(pc, translation.size);
+        core.fetch.insert(pc, privilege, page, translation.global);
         return Ok(Entry::Page(page));
     }
     // PMP draws a border through the page, so each instruction is checked for itself.

@@ -10,6 +10,7 @@ use crate::isa::riscv::insn::{Insn, Op, Reg};
 use crate::isa::riscv::mmu::Access;
 use crate::isa::riscv::trap::{Cause, Exception};
 use crate::mem::Bus;
+use crate::mem::tlb::Fence;
 
 /// Executes `insn`, which is at `pc`, and moves `pc` on.
 #[inline(never)]
@@ -51,12 +52,12 @@ pub fn execute<B: Bus>(hart: &mut Hart, bus: &mut B, insn: &Insn) -> Result<(), 
             if forbidden_to_supervisor(hart, mstatus::TVM) {
                 return Err(illegal(hart));
             }
-            // Address-space identifiers are not kept apart, so a fence for one of them is one for all.
-            if insn.rs1 == Reg::ZERO {
-                hart.flush_translations();
+            let asid = (insn.rs2 != Reg::ZERO).then(|| hart.state.x.get(insn.rs2) as u16);
+            hart.fence(if insn.rs1 == Reg::ZERO {
+                Fence::of_space(asid)
             } else {
-                hart.flush_page(hart.state.x.get(insn.rs1));
-            }
+                Fence::of_page(hart.state.x.get(insn.rs1), asid)
+            });
         }
         Op::SfenceWInval | Op::SfenceInvalIr => {
             if hart.state.privilege == Privilege::User {

@@ -5,7 +5,7 @@ use std::mem::offset_of;
 use std::ptr::{null, null_mut};
 
 use crate::engine::Core;
-use crate::engine::branch_target::{DefaultBranchTargets, Entry as TargetEntry};
+use crate::engine::branch_target::{DefaultBranchTargets, Entry as TargetEntry, Target};
 use crate::ir::Slot;
 use crate::ir::abi::{Abi, Helper, TableLayout};
 use crate::isa::riscv::csr::number;
@@ -54,6 +54,8 @@ impl Default for Context {
 #[derive(Debug, Default)]
 pub struct Targets {
     caches: [DefaultBranchTargets; 3],
+    /// Of each, whether it may lead to code in pages that are not there in every address space.
+    local: [bool; 3],
     /// Generation of translations that these know: see [`super::Translations::generation`].
     pub seen: u64,
 }
@@ -62,16 +64,28 @@ impl Targets {
     /// The cache of `privilege`.
     #[inline]
     pub fn of(&mut self, privilege: Privilege) -> &mut DefaultBranchTargets {
-        &mut self.caches[match privilege {
-            Privilege::User => 0,
-            Privilege::Supervisor => 1,
-            Privilege::Machine => 2,
-        }]
+        &mut self.caches[number(privilege)]
+    }
+
+    /// Remembers the target of `pc` for `privilege`; `global` if its code is the same in every address space.
+    pub fn insert(&mut self, privilege: Privilege, pc: u64, target: Target, global: bool) {
+        self.local[number(privilege)] |= !global;
+        self.of(privilege).insert(pc, target);
+    }
+
+    /// Forgets the caches that lead to code of one address space.
+    pub fn leave_address_space(&mut self) {
+        for (cache, local) in self.caches.iter_mut().zip(&mut self.local) {
+            if std::mem::take(local) {
+                cache.flush();
+            }
+        }
     }
 
     /// Forgets everything.
     pub fn flush(&mut self) {
         self.caches.iter_mut().for_each(DefaultBranchTargets::flush);
+        self.local = [false; 3];
     }
 
     /// Look-ups by the run loop that hit and that missed. Those of compiled code are not counted.
@@ -80,6 +94,15 @@ impl Targets {
         stats.fold((0, 0), |(hits, misses), stats| {
             (hits + stats.hits, misses + stats.misses)
         })
+    }
+}
+
+/// Which cache is that of `privilege`.
+fn number(privilege: Privilege) -> usize {
+    match privilege {
+        Privilege::User => 0,
+        Privilege::Supervisor => 1,
+        Privilege::Machine => 2,
     }
 }
 

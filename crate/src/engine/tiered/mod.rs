@@ -29,6 +29,7 @@ use crate::engine::branch_target::Target;
 use crate::ir::passes::{PassSet, shape};
 use crate::ir::{self, Point, PointId};
 use crate::isa::riscv::hart::FetchFlush;
+use crate::isa::riscv::mmu::Probe;
 use crate::jit::region::form;
 use crate::jit::{Backend, Finished, Job, Tier};
 use crate::mem::Bus;
@@ -163,13 +164,13 @@ impl Jit {
                 State::Refused => u16::MAX,
                 State::Pending => self.policy.retry_arrivals,
                 State::Ready(compiled) => {
-                    if mapped(core, bus, &translation.pages) {
+                    if let Some(Mapped { global }) = mapped(core, bus, &translation.pages) {
                         let target = Target {
                             function: compiled.function,
                             entry,
                         };
                         let targets = core.targets.get_or_insert_default();
-                        targets.of(privilege).insert(pc, target);
+                        targets.insert(privilege, pc, target, global);
                         return Some(target);
                     }
                     self.policy.retry_arrivals
@@ -315,21 +316,39 @@ impl Jit {
         translation.ticks = 0;
         let (key, pages) = (translation.key, translation.pages.clone());
         let same_privilege = key.privilege == core.hart.state.privilege as u8;
-        if same_privilege && !self.translations.is_being_replaced(key) && mapped(core, bus, &pages) {
+        if same_privilege && !self.translations.is_being_replaced(key) && mapped(core, bus, &pages).is_some()
+        {
             self.translate(core, code, bus, key, Tier::Hot);
         }
     }
 }
 
+/// Pages are where they were when a region was made of them.
+#[derive(Debug, Clone, Copy)]
+struct Mapped {
+    /// They all are so in every address space.
+    global: bool,
+}
+
 /// Whether the core sees these guest-virtual pages at these guest-physical ones.
-fn mapped<B: Bus>(core: &mut Core, bus: &mut B, pages: &[(u64, u64)]) -> bool {
-    pages.iter().all(|&(virtual_page, physical_page)| {
-        if let Some(page) = core.fetch.get(virtual_page, core.hart.state.privilege) {
+fn mapped<B: Bus>(core: &mut Core, bus: &mut B, pages: &[(u64, u64)]) -> Option<Mapped> {
+    let mut all_global = true;
+    for &(virtual_page, physical_page) in pages {
+        let known = core.fetch.get_with_kind(virtual_page, core.hart.state.privilege);
+        let Probe { physical, global } = match known {
             // SAFETY: remembered pages are forgotten before they are dropped.
-            return unsafe { (*page).physical } == physical_page;
+            Some((page, global)) => unsafe {
+                let physical = (*page).physical;
+                Probe { physical, global }
+            },
+            None => core.hart.probe_fetch(bus, virtual_page)?,
+        };
+        if physical != physical_page {
+            return None;
         }
-        core.hart.probe_fetch(bus, virtual_page) == Some(physical_page)
-    })
+        all_global &= global;
+    }
+    Some(Mapped { global: all_global })
 }
 
 /// Runs `core` for about `instructions` instructions, as [`interpreter::run`] does.
@@ -446,6 +465,10 @@ fn synchronise<B: Bus>(core: &mut Core, code: &mut CodeCache, jit: &mut Jit, bus
     let stale = match flush {
         FetchFlush::Nothing => false,
         FetchFlush::Page(page) => jit.translations.covers(page),
+        FetchFlush::AddressSpace => {
+            targets.leave_address_space();
+            false
+        }
         FetchFlush::All => true,
     };
     if stale || targets.seen != jit.translations.generation {

@@ -9,6 +9,7 @@ use crate::engine::interpreter::{OFFSET, decoded_page};
 use crate::engine::profile;
 use crate::isa::riscv::hart::Privilege;
 use crate::isa::riscv::insn::Insn;
+use crate::isa::riscv::mmu::Probe;
 use crate::jit::region::{Profile, Source};
 use crate::mem::{Bus, PAGE_SIZE};
 use rustc_hash::FxHashMap;
@@ -159,18 +160,19 @@ impl Profile for Behaviour {
 /// The decoded page of `pc`, with the instruction there decoded, if a fetch there would do nothing but fetch.
 pub fn page_of<B: Bus>(core: &mut Core, code: &mut CodeCache, bus: &mut B, pc: u64) -> Option<*const Page> {
     let privilege = core.hart.state.privilege;
-    let physical = match core.fetch.get(pc, privilege) {
+    let Probe { physical, global } = match core.fetch.get_with_kind(pc, privilege) {
         // SAFETY: remembered pages are forgotten before they are dropped.
-        Some(page) => unsafe {
+        Some((page, global)) => unsafe {
             if (*page).index(pc) != UNDECODED {
                 return Some(page);
             }
-            (*page).physical | pc & OFFSET
+            let physical = (*page).physical | pc & OFFSET;
+            Probe { physical, global }
         },
         None => core.hart.probe_fetch(bus, pc)?,
     };
     let page = decoded_page(core, code, bus, physical)?;
-    core.fetch.insert(pc, privilege, page);
+    core.fetch.insert(pc, privilege, page, global);
     Some(page)
 }
 

@@ -5,7 +5,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::csr::{Csrs, mstatus};
 use super::insn::Reg;
 use super::trap::Exception;
-use crate::mem::tlb::{Context, Tlb};
+use crate::mem::PAGE_SIZE;
+use crate::mem::tlb::core::Superpages;
+use crate::mem::tlb::hierarchy::asid_of;
+use crate::mem::tlb::{Context, Fence, Hierarchy, Tlb};
 
 /// Privilege modes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -107,6 +110,10 @@ pub struct Hart {
     pub lines: u64,
     /// The fast table.
     pub tlb: Tlb,
+    /// What is remembered of translations below it.
+    pub translations: Hierarchy,
+    /// Superpages of which the fast table or a cache of fetches may hold parts.
+    pub superpages: Superpages,
     /// What stopped the instruction that returned [`Stop`].
     pub stop: StopReason,
     /// The engine leaves its loop at the next jump once `retired` reaches this.
@@ -139,6 +146,8 @@ pub enum FetchFlush {
     Nothing,
     /// Those of one virtual page.
     Page(u64),
+    /// Those of pages that are not global.
+    AddressSpace,
     /// All.
     All,
 }
@@ -159,6 +168,8 @@ impl Hart {
             },
             lines: 0,
             tlb: Tlb::default(),
+            translations: Hierarchy::default(),
+            superpages: Superpages::default(),
             stop: StopReason::FirmwareCall,
             run_until: 0,
             fetch_flush: FetchFlush::All,
@@ -182,13 +193,47 @@ impl Hart {
 
     /// Drops every cached translation.
     pub fn flush_translations(&mut self) {
-        self.tlb.flush();
-        self.fetch_flush = FetchFlush::All;
+        self.fence(Fence::All);
     }
 
-    /// Drops the cached translations of one virtual page.
-    pub fn flush_page(&mut self, vaddr: u64) {
+    /// Drops the cached translations that a fence names.
+    pub fn fence(&mut self, fence: Fence) {
+        self.translations.fence(fence);
+        // The fast table and what is cached of fetches know only the present address space, and global pages.
+        let is_elsewhere = |asid| asid != asid_of(self.state.csr.satp);
+        match fence {
+            Fence::All => {
+                self.tlb.flush();
+                self.superpages.clear();
+                self.fetch_flush = FetchFlush::All;
+            }
+            Fence::Asid(asid) | Fence::Range { asid: Some(asid), .. } if is_elsewhere(asid) => {}
+            Fence::Asid(_) => self.leave_address_space(),
+            Fence::Range { start, pages, .. } => {
+                for page in 0..pages {
+                    self.flush_page(start.wrapping_add(page * PAGE_SIZE));
+                }
+            }
+        }
+    }
+
+    /// Drops what belongs to the present address space alone from the fast table and of cached fetches, as when `satp`
+    /// changes.
+    pub fn leave_address_space(&mut self) {
+        self.tlb.leave_address_space();
+        self.fetch_flush = match self.fetch_flush {
+            FetchFlush::Nothing | FetchFlush::AddressSpace => FetchFlush::AddressSpace,
+            FetchFlush::Page(_) | FetchFlush::All => FetchFlush::All,
+        };
+    }
+
+    /// Drops one virtual page, of whatever size, from the fast table and of cached fetches.
+    fn flush_page(&mut self, vaddr: u64) {
         self.tlb.flush_page(vaddr);
+        if let Some(largest) = self.superpages.around(vaddr) {
+            self.tlb.flush_superpages(vaddr, largest);
+            self.fetch_flush = FetchFlush::All;
+        }
         self.fetch_flush = match self.fetch_flush {
             FetchFlush::Nothing => FetchFlush::Page(vaddr & !0xfff),
             FetchFlush::Page(page) if page == vaddr & !0xfff => FetchFlush::Page(page),

@@ -1,9 +1,15 @@
 //! Address translation: Sv39, Sv48 and Sv57 (privileged spec chapter 11), with PMP.
+//!
+//! What [`Hierarchy`](crate::mem::tlb::Hierarchy) remembers is asked first. It keeps what leaves say; whether they allow the
+//! access is checked here, against the present `SUM`, `MXR` and privilege. What it has of a page is never used to raise
+//! anything: where that does not allow the access, the page table is walked, which may have been changed meanwhile.
 
 use super::csr::{envcfg, mstatus};
 use super::hart::{Hart, Privilege};
 use super::pmp::Verdict;
 use super::trap::{Cause, Exception};
+use crate::mem::tlb::core::{Entry, Rights, Table, size_bits};
+use crate::mem::tlb::optimization::Ahead;
 use crate::mem::{Bus, PAGE_SIZE};
 
 /// Kind of access.
@@ -44,6 +50,7 @@ mod pte {
     pub const W: u64 = 1 << 2;
     pub const X: u64 = 1 << 3;
     pub const U: u64 = 1 << 4;
+    pub const G: u64 = 1 << 5;
     pub const A: u64 = 1 << 6;
     pub const D: u64 = 1 << 7;
     pub const PBMT: u64 = 3 << 61;
@@ -60,7 +67,53 @@ pub struct Translation {
     pub readable: bool,
     /// The page may be stored to without its D bit having to be set first.
     pub writable: bool,
+    /// The page is there in every address space.
+    pub global: bool,
+    /// The level of the page table that maps it: the page covers `12 + 9 * size` bits of address.
+    pub size: u32,
 }
+
+/// Where an instruction would be fetched from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Probe {
+    /// Guest-physical address.
+    pub physical: u64,
+    /// The page is there in every address space.
+    pub global: bool,
+}
+
+/// A leaf of the page table: an entry that maps a page.
+#[derive(Debug, Clone, Copy)]
+struct Leaf {
+    /// The entry as it was read.
+    read: u64,
+    /// The same, with the bit G if any on the way to it had that.
+    entry: u64,
+    /// Its guest-physical address.
+    address: u64,
+    /// Its level.
+    size: u32,
+}
+
+/// Why a walk came to no leaf.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WalkFault {
+    Page,
+    Access,
+}
+
+impl WalkFault {
+    fn of(self, access: Access, vaddr: u64) -> Exception {
+        match self {
+            WalkFault::Page => access.page_fault(vaddr),
+            WalkFault::Access => access.access_fault(vaddr),
+        }
+    }
+}
+
+/// Walks for one access at most. Another is only needed where the entry changed between being read and being updated, which
+/// each time means that somebody else got on.
+const MOST_WALKS: usize = 16;
 
 /// Levels of the page table that `satp.MODE` asks for; `None` for Bare.
 fn levels(satp: u64) -> Option<u32> {
@@ -77,6 +130,20 @@ pub fn legal_satp(value: u64) -> Option<u64> {
     matches!(value >> 60, 0 | 8..=10).then_some(value)
 }
 
+/// Whether bits above those that `levels` levels translate are copies of the highest of these.
+fn is_canonical(vaddr: u64, levels: u32) -> bool {
+    let unused = 64 - size_bits(levels);
+    ((vaddr << unused) as i64 >> unused) as u64 == vaddr
+}
+
+impl Leaf {
+    /// Where the page begins, if it is aligned to its size.
+    fn physical(&self) -> Option<u64> {
+        let page = (self.entry >> 10 & ((1 << 44) - 1)) << 12;
+        (page & ((1 << size_bits(self.size)) - 1) == 0).then_some(page)
+    }
+}
+
 impl Hart {
     /// Translates `vaddr` for an access that `privilege` makes to `len` bytes, all in one page.
     pub fn translate<B: Bus>(
@@ -89,12 +156,15 @@ impl Hart {
     ) -> Result<Translation, Exception> {
         let translation = match levels(self.state.csr.satp) {
             Some(levels) if privilege != Privilege::Machine => {
-                self.walk(bus, vaddr, access, privilege, levels, true)?
+                self.translate_paged(bus, vaddr, access, privilege, levels)?
             }
             _ => Translation {
                 physical: vaddr,
                 readable: true,
                 writable: true,
+                // M-mode sees the same whatever `satp` says.
+                global: privilege == Privilege::Machine,
+                size: 0,
             },
         };
         match self
@@ -108,19 +178,89 @@ impl Hart {
         }
     }
 
-    /// Where `privilege` would fetch the instruction at `vaddr` from, if it may from the whole page: looks without leaving a
-    /// trace, so a page whose A bit is not set yet is refused.
-    pub fn probe_fetch<B: Bus>(&mut self, bus: &mut B, vaddr: u64) -> Option<u64> {
-        let (access, privilege) = (Access::Execute, self.state.privilege);
-        let physical = match levels(self.state.csr.satp) {
-            Some(levels) if privilege != Privilege::Machine => {
-                let translation = self.walk(bus, vaddr, access, privilege, levels, false);
-                translation.ok()?.physical
-            }
-            _ => vaddr,
+    /// Translates through the page table, or what is remembered of it.
+    fn translate_paged<B: Bus>(
+        &mut self,
+        bus: &mut B,
+        vaddr: u64,
+        access: Access,
+        privilege: Privilege,
+        levels: u32,
+    ) -> Result<Translation, Exception> {
+        if !is_canonical(vaddr, levels) {
+            return Err(access.page_fault(vaddr));
+        }
+        let fetch = access == Access::Execute;
+        let known = self.translations.look_up(vaddr, fetch, self.state.csr.satp);
+        let translation = match known.and_then(|entry| self.by_entry(entry, vaddr, access, privilege)) {
+            Some(translation) => translation,
+            None => self.walk(bus, vaddr, access, privilege, levels)?,
         };
-        self.whole_page_allowed(privilege, access, physical)
-            .then_some(physical)
+        if let Some(ahead) = self.translations.take_ahead() {
+            self.look_ahead(bus, ahead, levels);
+        }
+        Ok(translation)
+    }
+
+    /// What an entry that is remembered says of an access, if it allows it as it is: a store needs the D bit.
+    fn by_entry(
+        &self,
+        entry: Entry,
+        vaddr: u64,
+        access: Access,
+        privilege: Privilege,
+    ) -> Option<Translation> {
+        let rights = u64::from(entry.rights().0);
+        let allowed =
+            self.permits(rights, access, privilege) && (access != Access::Write || rights & pte::D != 0);
+        allowed.then(|| Translation {
+            physical: entry.physical(vaddr),
+            readable: self.permits(rights, Access::Read, privilege),
+            writable: rights & pte::D != 0 && self.permits(rights, Access::Write, privilege),
+            global: entry.is_global(),
+            size: entry.size(),
+        })
+    }
+
+    /// Where `privilege` would fetch the instruction at `vaddr` from, if it may from the whole page: looks without leaving a
+    /// trace in the guest, so a page whose A bit is not set yet is refused.
+    pub fn probe_fetch<B: Bus>(&mut self, bus: &mut B, vaddr: u64) -> Option<Probe> {
+        let (access, privilege) = (Access::Execute, self.state.privilege);
+        let translation = match levels(self.state.csr.satp) {
+            Some(levels) if privilege != Privilege::Machine => {
+                if !is_canonical(vaddr, levels) {
+                    return None;
+                }
+                let known = self.translations.look_up(vaddr, true, self.state.csr.satp);
+                match known.and_then(|entry| self.by_entry(entry, vaddr, access, privilege)) {
+                    Some(translation) => translation,
+                    None => {
+                        let leaf = self.find_leaf(bus, vaddr, levels).ok()?;
+                        let physical = leaf.physical()?;
+                        if leaf.entry & pte::A == 0 || !self.permits(leaf.entry, access, privilege) {
+                            return None;
+                        }
+                        self.by_leaf(leaf, physical, vaddr, privilege)
+                    }
+                }
+            }
+            _ => Translation {
+                physical: vaddr,
+                readable: true,
+                writable: true,
+                global: privilege == Privilege::Machine,
+                size: 0,
+            },
+        };
+        if !self.whole_page_allowed(privilege, access, translation.physical) {
+            return None;
+        }
+        // Whoever asks remembers the page.
+        self.superpages.note(vaddr, translation.size);
+        Some(Probe {
+            physical: translation.physical,
+            global: translation.global,
+        })
     }
 
     /// Whether PMP lets `privilege` make `access` to every byte of the page of `physical`.
@@ -129,15 +269,7 @@ impl Hart {
         self.state.csr.pmp.check(privilege, access, page, PAGE_SIZE) == Verdict::Allowed
     }
 
-    /// Walks the page table:
-    ///
-    /// ```text
-    /// Sv39   vaddr  63      39 38    30 29    21 20    12 11       0
-    ///               = bit 38   VPN[2]   VPN[1]   VPN[0]   offset
-    /// ```
-    ///
-    /// Sv48 and Sv57 put one and two more levels of nine bits in front. Without `update`, A and D bits that are not set make a
-    /// fault.
+    /// Walks the page table for an access, sets A and D bits as it needs, and remembers the page.
     fn walk<B: Bus>(
         &mut self,
         bus: &mut B,
@@ -145,18 +277,81 @@ impl Hart {
         access: Access,
         privilege: Privilege,
         levels: u32,
-        update: bool,
     ) -> Result<Translation, Exception> {
-        let fault = access.page_fault(vaddr);
-        let unused = 64 - (12 + 9 * levels);
-        if ((vaddr << unused) as i64 >> unused) as u64 != vaddr {
-            return Err(fault);
+        for _ in 0..MOST_WALKS {
+            let ticket = self.translations.begin_walk();
+            let leaf = self
+                .find_leaf(bus, vaddr, levels)
+                .map_err(|fault| fault.of(access, vaddr))?;
+            let physical = leaf.physical().ok_or(access.page_fault(vaddr))?;
+            if !self.permits(leaf.entry, access, privilege) {
+                return Err(access.page_fault(vaddr));
+            }
+            let Some(entry) = self.update_accessed(bus, leaf, access, vaddr)? else {
+                // It is no longer what it was: all of it is checked again.
+                continue;
+            };
+            let leaf = Leaf { entry, ..leaf };
+            let rights = Rights(entry as u8);
+            let fetch = access == Access::Execute;
+            self.translations
+                .insert(vaddr, fetch, leaf.size, physical, rights, ticket);
+            return Ok(self.by_leaf(leaf, physical, vaddr, privilege));
         }
-        let mut table = (self.state.csr.satp & ((1 << 44) - 1)) << 12;
-        for level in (0..levels).rev() {
-            let shift = 12 + 9 * level;
-            let address = table + (vaddr >> shift & 0x1ff) * 8;
-            let entry = self.read_entry(bus, address).ok_or(access.access_fault(vaddr))?;
+        Err(access.page_fault(vaddr))
+    }
+
+    /// What a leaf whose page is at `physical` says, where it allows the access.
+    fn by_leaf(&self, leaf: Leaf, physical: u64, vaddr: u64, privilege: Privilege) -> Translation {
+        Translation {
+            physical: physical | vaddr & ((1 << size_bits(leaf.size)) - 1),
+            readable: self.permits(leaf.entry, Access::Read, privilege),
+            writable: leaf.entry & pte::D != 0 && self.permits(leaf.entry, Access::Write, privilege),
+            global: leaf.entry & pte::G != 0,
+            size: leaf.size,
+        }
+    }
+
+    /// Looks pages up that are likely to be asked for, and remembers them if their A bit is set. Nothing else happens.
+    #[cold]
+    fn look_ahead<B: Bus>(&mut self, bus: &mut B, ahead: Ahead, levels: u32) {
+        for vaddr in ahead {
+            if !is_canonical(vaddr, levels) {
+                return;
+            }
+            let Some(ticket) = self.translations.wants(vaddr) else {
+                continue;
+            };
+            if let Ok(leaf) = self.find_leaf(bus, vaddr, levels)
+                && let Some(physical) = leaf.physical()
+                && leaf.entry & pte::A != 0
+            {
+                let rights = Rights(leaf.entry as u8);
+                self.translations
+                    .insert_ahead(vaddr, leaf.size, physical, rights, ticket);
+            }
+        }
+    }
+
+    /// Finds the leaf that maps a canonical address:
+    ///
+    /// ```text
+    /// Sv39   vaddr  63      39 38    30 29    21 20    12 11       0
+    ///               = bit 38   VPN[2]   VPN[1]   VPN[0]   offset
+    /// ```
+    ///
+    /// Sv48 and Sv57 put one and two more levels of nine bits in front. The walk starts at the lowest table that is
+    /// remembered, else at the root, and reads at most one entry for each level.
+    fn find_leaf<B: Bus>(&mut self, bus: &mut B, vaddr: u64, levels: u32) -> Result<Leaf, WalkFault> {
+        let root = Table {
+            level: levels - 1,
+            address: (self.state.csr.satp & ((1 << 44) - 1)) << 12,
+            global: false,
+        };
+        let mut table = self.translations.start_of_walk(vaddr, levels).unwrap_or(root);
+        loop {
+            let address = table.address + (vaddr >> size_bits(table.level) & 0x1ff) * 8;
+            let entry = self.read_entry(bus, address).ok_or(WalkFault::Access)?;
             let memory_type = entry & pte::PBMT;
             let memory_type_reserved = if self.state.csr.menvcfg & envcfg::PBMTE == 0 {
                 memory_type != 0
@@ -168,33 +363,28 @@ impl Hart {
                 || entry & pte::RESERVED != 0
                 || memory_type_reserved
             {
-                return Err(fault);
+                return Err(WalkFault::Page);
             }
-            let next = (entry >> 10 & ((1 << 44) - 1)) << 12;
-            if entry & (pte::R | pte::X) == 0 {
-                // A pointer to the next table: of its bits, these must be clear.
-                if entry & (pte::U | pte::A | pte::D | pte::PBMT) != 0 {
-                    return Err(fault);
-                }
-                table = next;
-                continue;
+            let global = table.global || entry & pte::G != 0;
+            if entry & (pte::R | pte::X) != 0 {
+                return Ok(Leaf {
+                    read: entry,
+                    entry: if global { entry | pte::G } else { entry },
+                    address,
+                    size: table.level,
+                });
             }
-            let offset_mask = (1 << shift) - 1;
-            if next & offset_mask != 0 || !self.permits(entry, access, privilege) {
-                return Err(fault);
+            // A pointer to the next table: of its bits, these must be clear.
+            if entry & (pte::U | pte::A | pte::D | pte::PBMT) != 0 || table.level == 0 {
+                return Err(WalkFault::Page);
             }
-            let entry = if update || entry & pte::A != 0 {
-                self.update_accessed(bus, address, entry, access, vaddr)?
-            } else {
-                return Err(fault);
+            table = Table {
+                level: table.level - 1,
+                address: (entry >> 10 & ((1 << 44) - 1)) << 12,
+                global,
             };
-            return Ok(Translation {
-                physical: next | vaddr & offset_mask,
-                readable: self.permits(entry, Access::Read, privilege),
-                writable: entry & pte::D != 0 && self.permits(entry, Access::Write, privilege),
-            });
+            self.translations.note_table(vaddr, table);
         }
-        Err(fault)
     }
 
     /// Whether a leaf allows an access.
@@ -214,36 +404,39 @@ impl Hart {
         whose && entry & right != 0
     }
 
-    /// Sets the A and D bits that the access needs, or faults where software does that.
+    /// Sets the A and D bits that the access needs, or faults where software does that. `None` if the entry is no longer
+    /// what was read (Svadu: the update is one atomic step with the check of the entry; section 11.3.1).
     fn update_accessed<B: Bus>(
         &mut self,
         bus: &mut B,
-        address: u64,
-        entry: u64,
+        leaf: Leaf,
         access: Access,
         vaddr: u64,
-    ) -> Result<u64, Exception> {
+    ) -> Result<Option<u64>, Exception> {
         let needed = if access == Access::Write {
             pte::A | pte::D
         } else {
             pte::A
         };
-        if entry & needed == needed {
-            return Ok(entry);
+        if leaf.entry & needed == needed {
+            return Ok(Some(leaf.entry));
         }
         if self.state.csr.menvcfg & envcfg::ADUE == 0 {
             return Err(access.page_fault(vaddr));
         }
-        let updated = entry | needed;
         let allowed = self
             .state
             .csr
             .pmp
-            .check(Privilege::Supervisor, Access::Write, address, 8);
-        if allowed != Verdict::Allowed || bus.ram_mut().write_u64(address, updated).is_err() {
+            .check(Privilege::Supervisor, Access::Write, leaf.address, 8);
+        if allowed != Verdict::Allowed {
             return Err(access.access_fault(vaddr));
         }
-        Ok(updated)
+        let exchanged = bus
+            .ram_mut()
+            .compare_exchange_u64(leaf.address, leaf.read, leaf.read | needed)
+            .map_err(|_| access.access_fault(vaddr))?;
+        Ok(exchanged.then_some(leaf.entry | needed))
     }
 
     /// Reads a page-table entry, as S-mode. Tables are in RAM.
@@ -259,3 +452,6 @@ impl Hart {
         bus.ram().read_u64(address).ok()
     }
 }
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests;

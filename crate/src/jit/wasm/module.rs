@@ -64,7 +64,10 @@ impl<'a> Builder<'a> {
         if region.points.len() > MOST_POINTS {
             return Err(CompileError::Refused {
                 number,
-                text: format!("it has {} points; at most {MOST_POINTS} are allowed", region.points.len()),
+                text: format!(
+                    "it has {} points; at most {MOST_POINTS} are allowed",
+                    region.points.len()
+                ),
             });
         }
         let emitted = function(number, place, region, self.abi, self.features);

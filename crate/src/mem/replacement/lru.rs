@@ -11,6 +11,7 @@ impl<const WAYS: usize> Replacement<WAYS> for Lru {
     const EMPTY: Order<WAYS> = Order::START;
     const NAME: &'static str = "lru";
 
+    #[inline]
     fn touch(&mut self, set: &mut Order<WAYS>, way: usize, _: u32) {
         set.promote(way);
     }

@@ -77,3 +77,20 @@ fn random_reaches_every_way_and_repeats_itself() {
     }
     assert!(ways.iter().all(|&way| way < WAYS));
 }
+
+#[test]
+fn an_order_of_16_ways_is_one_of_a_list() {
+    let mut order = Order::<16>::START;
+    let mut list: Vec<usize> = (0..16).collect();
+    for step in 0..500_usize {
+        let (a, b) = (step * 7 % 16, step * step % 16);
+        order.promote(a);
+        list.retain(|&way| way != a);
+        list.insert(0, a);
+        let place = |way| list.iter().position(|&other| other == way).unwrap();
+        let (at_a, at_b) = (place(a), place(b));
+        order.swap(a, b);
+        list.swap(at_a, at_b);
+        assert_eq!(order.last(), list[15], "after {step} steps");
+    }
+}

@@ -11,13 +11,13 @@ use tabvisor::engine::tiered::Policy;
 use tabvisor::machine::{Clock, Image, MachineConfig};
 use tabvisor::net::NetBackend;
 use tabvisor::net::user::{UserConfig, UserNetwork};
-use tabvisor::storage::{BlockBackend, FileDisk};
+use tabvisor::storage::{BlockBackend, FileDisk, Overlay, RemoteDisk, remote};
 
 use tabvisor::storage::fs::{FileSystem, HostFs};
 
 use super::inbox::Inbox;
 use super::terminal;
-use crate::args::{Compiler, Engine, Network, RunArguments};
+use crate::args::{Compiler, DiskArgument, DiskPlace, Engine, Network, RunArguments};
 use crate::guest::{self, Manifest};
 
 /// The guest that is always there: a monitor in supervisor mode.
@@ -25,6 +25,8 @@ const MONITOR: &[u8] = include_bytes!("../../../../../tests/guests/monitor/monit
 
 /// How long an instruction takes in a lockstep: as long as it does the interpreter, about.
 const LOCKSTEP_NS: u64 = 10;
+/// Bytes of a disk on a web server that the guest may change.
+const OVERLAY_LIMIT: u64 = 4 << 30;
 /// When it is in a lockstep: the middle of November 2023.
 const LOCKSTEP_EPOCH_NS: u64 = 1_700_000_000_000_000_000;
 
@@ -40,10 +42,11 @@ pub fn machine(
         look_every,
         ..Policy::usual(arguments.compiler == Compiler::Own)
     });
-    let mut disks = Vec::new();
-    for disk in &arguments.disks {
-        disks.push(Box::new(FileDisk::open(&disk.file, disk.read_only)?) as Box<dyn BlockBackend>);
-    }
+    let disks = arguments
+        .disks
+        .iter()
+        .map(|argument| disk(argument, inbox, arguments.lockstep));
+    let disks = disks.collect::<Result<_>>()?;
     let mut shares = Vec::new();
     for share in &arguments.shares {
         let folder = HostFs::new(&share.folder, share.read_only)?;
@@ -76,6 +79,7 @@ pub fn machine(
                 Compiler::Cranelift => tabvisor::engine::Compiler::Cranelift,
             },
             passes: arguments.passes,
+            tlb: arguments.tlb,
             policy,
             ..EngineConfig::default()
         },
@@ -91,7 +95,7 @@ pub fn in_lockstep(arguments: &RunArguments, inbox: &Inbox, start: Instant) -> R
     if let Some(disk) = writable {
         bail!(
             "two machines cannot write to one disk: give {},ro with --lockstep",
-            disk.file.display()
+            disk.place
         );
     }
     if let Some(share) = arguments.shares.iter().find(|share| !share.read_only) {
@@ -118,12 +122,32 @@ pub fn in_lockstep(arguments: &RunArguments, inbox: &Inbox, start: Instant) -> R
     Ok(config)
 }
 
+/// Opens a disk. What a guest writes to one on a web server stays in memory. With `patient`, whose machine nobody wakes, its
+/// reads wait for the server.
+fn disk(argument: &DiskArgument, inbox: &Inbox, patient: bool) -> Result<Box<dyn BlockBackend>> {
+    let url = match &argument.place {
+        DiskPlace::File(file) => return Ok(Box::new(FileDisk::open(file, argument.read_only)?)),
+        DiskPlace::Web(url) => url,
+    };
+    let options = remote::Options {
+        patient,
+        ..remote::Options::default()
+    };
+    let inbox = inbox.clone();
+    let disk = RemoteDisk::open(url, options, Arc::new(move || inbox.put_arrival()))?;
+    Ok(if argument.read_only {
+        Box::new(disk)
+    } else {
+        Box::new(Overlay::new(Box::new(disk), OVERLAY_LIMIT)?)
+    })
+}
+
 fn network(kind: Network, inbox: &Inbox) -> Result<Option<Box<dyn NetBackend>>> {
     match kind {
         Network::None => Ok(None),
         Network::User => {
             let inbox = inbox.clone();
-            let network = UserNetwork::start(UserConfig::from_host(), Arc::new(move || inbox.put_frames()))?;
+            let network = UserNetwork::start(UserConfig::from_host(), Arc::new(move || inbox.put_arrival()))?;
             Ok(Some(Box::new(network)))
         }
     }

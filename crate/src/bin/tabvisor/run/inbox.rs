@@ -17,7 +17,7 @@ pub struct Inbox {
 struct Contents {
     input: VecDeque<u8>,
     resized: bool,
-    frames: bool,
+    arrival: bool,
     leave: Option<Leave>,
 }
 
@@ -65,9 +65,9 @@ impl Inbox {
         self.shared.1.notify_all();
     }
 
-    /// Notes that the network has frames for the guest.
-    pub fn put_frames(&self) {
-        self.lock().frames = true;
+    /// Notes that something has come for one of the machine's devices: frames from the network, parts of a disk.
+    pub fn put_arrival(&self) {
+        self.lock().arrival = true;
         self.shared.1.notify_all();
     }
 
@@ -82,7 +82,7 @@ impl Inbox {
         let mut contents = self.lock();
         let count = contents.input.len().min(most);
         let input: Vec<u8> = contents.input.drain(..count).collect();
-        contents.frames = false;
+        contents.arrival = false;
         if count > 0 {
             self.shared.1.notify_all();
         }
@@ -99,7 +99,7 @@ impl Inbox {
         let mut contents = self.lock();
         while (contents.input.is_empty() || !typing)
             && !contents.resized
-            && !contents.frames
+            && !contents.arrival
             && contents.leave.is_none()
         {
             contents = match until {

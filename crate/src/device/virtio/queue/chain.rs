@@ -242,6 +242,13 @@ impl<'c> Writer<'c> {
         self.written
     }
 
+    /// Passes over `bytes` bytes that were written before, or to the end.
+    pub fn pass(&mut self, bytes: u64) {
+        let before = self.cursor.left;
+        self.cursor.skip(bytes);
+        self.written += (before - self.cursor.left) as u32;
+    }
+
     /// Cuts the last `bytes` bytes off into a writer of their own, if there are that many.
     pub fn split_tail(&mut self, bytes: u64) -> Option<Writer<'c>> {
         let front = self.left().checked_sub(bytes)?;

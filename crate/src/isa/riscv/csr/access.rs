@@ -124,8 +124,10 @@ impl Hart {
                 if let Some(satp) = mmu::legal_satp(value)
                     && satp != csr.satp
                 {
+                    // Translations are tagged with the address space (section 11.1.11: a write of `satp` does not
+                    // imply a fence), but for those that are not.
                     csr.satp = satp;
-                    self.flush_translations();
+                    self.leave_address_space();
                 }
             }
             n::MSTATUS => self.write_status(value, mstatus::MACHINE),

@@ -1,0 +1,60 @@
+//! Asynchronous batches: many slow operations under way at once, no more than a limit of them.
+
+use std::future::Future;
+
+use futures::{Stream, StreamExt};
+
+/// Does `operation` with each of `items`, at most `limit` at a time (at least one); results come in the order in which
+/// they are ready. Nothing runs unless the stream is polled, and dropping it gives up what is under way.
+pub fn unordered<I, F: Future>(
+    items: impl Stream<Item = I>,
+    limit: usize,
+    operation: impl FnMut(I) -> F,
+) -> impl Stream<Item = F::Output> {
+    items.map(operation).buffer_unordered(limit.max(1))
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use std::cell::Cell;
+
+    use futures::executor::block_on;
+    use futures::stream;
+
+    use super::*;
+
+    /// Gives way to the others `turns` times.
+    async fn pause(turns: usize) {
+        for _ in 0..turns {
+            let mut yielded = false;
+            std::future::poll_fn(|context| {
+                if yielded {
+                    return std::task::Poll::Ready(());
+                }
+                yielded = true;
+                context.waker().wake_by_ref();
+                std::task::Poll::Pending
+            })
+            .await;
+        }
+    }
+
+    #[test]
+    fn no_more_than_the_limit_are_under_way_and_all_are_done() {
+        for limit in [0, 1, 3, 100] {
+            let (now, most) = (Cell::new(0_usize), Cell::new(0_usize));
+            let (now, most) = (&now, &most);
+            let results = unordered(stream::iter(0..20_usize), limit, |item| async move {
+                now.set(now.get() + 1);
+                most.set(most.get().max(now.get()));
+                pause(item % 5).await;
+                now.set(now.get() - 1);
+                item
+            });
+            let mut results: Vec<usize> = block_on(results.collect());
+            results.sort_unstable();
+            assert_eq!(results, (0..20).collect::<Vec<_>>());
+            assert_eq!(most.get(), limit.clamp(1, 20));
+        }
+    }
+}
