@@ -9,6 +9,7 @@ mod engines;
 use engines::Engine;
 use tabvisor::engine::EngineConfig;
 use tabvisor::machine::{Clock, Exit, Image, Machine, MachineConfig};
+use tabvisor::mem::HugePages;
 
 under_every_engine!(
     the_self_test_passes,
@@ -39,6 +40,8 @@ impl Console {
             .machine(MachineConfig {
                 memory_bytes: 128 << 20,
                 harts,
+                numa: 1,
+                huge_pages: HugePages::Auto,
                 bios: None,
                 kernel: Some(Image {
                     name: "monitor.elf".into(),

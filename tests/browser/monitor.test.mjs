@@ -65,6 +65,10 @@ test('the machine form builds another machine', { timeout: 60_000 }, async (t) =
   );
   await waitForOutput(page, PROMPT);
   await page.waitForFunction(() => document.querySelector('#figure-ram').textContent.includes('RAM 64 MB'));
+  // The monitor touches little of it.
+  await page.waitForFunction(() =>
+    /^[\d.]+ [kK]B of 64 MB$/.test(document.querySelector('#figure-ram-in-use').textContent),
+  );
 });
 
 test('the page answers within 50 ms while the guest works', { timeout: 120_000 }, async (t) => {

@@ -117,6 +117,8 @@ export interface MachineStats {
   readonly tlbFences: number;
   /** Bytes of guest memory. */
   readonly ramBytes: number;
+  /** Bytes of it that the guest has ever touched. */
+  readonly ramInUseBytes: number;
   /** Bytes of the worker’s whole wasm memory, the guest’s included. */
   readonly hostBytes: number;
   /** Milliseconds of host time the worker has spent running guest code. */

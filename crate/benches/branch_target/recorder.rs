@@ -11,6 +11,7 @@ use tabvisor::isa::riscv::decode::decode;
 use tabvisor::isa::riscv::hart::Privilege;
 use tabvisor::isa::riscv::insn::{Insn, Op, Reg};
 use tabvisor::machine::{Clock, Exit, Image, Machine, MachineConfig};
+use tabvisor::mem::HugePages;
 
 use super::traces::Event;
 
@@ -48,6 +49,8 @@ pub fn record(lines: usize) -> Option<[Recording; 2]> {
     let mut machine = Machine::new(MachineConfig {
         memory_bytes: 256 << 20,
         harts: 1,
+        numa: 1,
+        huge_pages: HugePages::Auto,
         bios: None,
         kernel: Some(guest_file("debian/kernel")?),
         initrd: Some(guest_file("debian/initrd.gz")?),

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use tabvisor::engine::{Engine, EngineConfig};
 use tabvisor::machine::{Clock, Exit, Image, Machine, MachineConfig};
+use tabvisor::mem::HugePages;
 use tabvisor::mem::tlb::core::{Rights, Table};
 use tabvisor::mem::tlb::management::Recorded;
 use tabvisor::mem::tlb::{Manager, TlbConfig};
@@ -39,6 +40,8 @@ fn record() -> Option<Vec<Trace>> {
     let mut machine = Machine::new(MachineConfig {
         memory_bytes: 256 << 20,
         harts: 1,
+        numa: 1,
+        huge_pages: HugePages::Auto,
         bios: None,
         kernel: Some(guest_file("debian/kernel")?),
         initrd: Some(guest_file("debian/initrd.gz")?),

@@ -8,6 +8,7 @@ use super::{MachineError, map};
 use crate::engine::Core;
 use crate::isa::riscv::hart::Hart;
 use crate::isa::riscv::insn::Reg;
+use crate::mem::Node;
 
 /// What is loaded at each power-on.
 #[derive(Debug, Default)]
@@ -27,9 +28,9 @@ pub fn power_on(
     images: &BootImages,
     board: &mut Board,
     harts: usize,
+    nodes: &[Node],
     rng_seed: [u8; 32],
 ) -> Result<(Vec<Core>, Vec<Power>), MachineError> {
-    let (ram_base, ram_size) = (board.ram.base(), board.ram.size());
     let mut loader = Loader::new(&mut board.ram);
     let bios = images
         .bios
@@ -48,8 +49,7 @@ pub fn power_on(
         .transpose()?;
     let tree = device_tree::build(&BoardShape {
         harts,
-        ram_base,
-        ram_size,
+        memory: nodes,
         mmu: Mmu::Sv57,
         virtio_slots: 0..map::VIRTIO_SLOTS,
         append: &images.append,

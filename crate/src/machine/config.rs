@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::image::Image;
 use crate::engine::EngineConfig;
+use crate::mem::HugePages;
 use crate::net::NetBackend;
 use crate::storage::BlockBackend;
 use crate::storage::fs::FileSystem;
@@ -41,6 +42,10 @@ pub struct MachineConfig {
     pub memory_bytes: u64,
     /// Harts, 1 to [`MAX_HARTS`].
     pub harts: usize,
+    /// Memory nodes, 1 to [`crate::mem::MAX_NODES`] and not more than harts: memory and harts are shared out among them.
+    pub numa: usize,
+    /// What pages the host is to back RAM with.
+    pub huge_pages: HugePages,
     /// M-mode firmware; without one the machine's own SBI answers.
     pub bios: Option<Image>,
     /// Kernel.
@@ -70,6 +75,7 @@ impl fmt::Debug for MachineConfig {
         f.debug_struct("MachineConfig")
             .field("memory_bytes", &self.memory_bytes)
             .field("harts", &self.harts)
+            .field("numa", &self.numa)
             .field("append", &self.append)
             .field("engine", &self.engine)
             .field("clock", &self.clock)

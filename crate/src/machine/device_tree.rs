@@ -9,6 +9,7 @@ use vm_fdt::{Error, FdtWriter};
 
 use super::map::{self, Window};
 use crate::device::{finisher, plic};
+use crate::mem::Node;
 
 /// How many levels of page table the harts walk at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,10 +37,8 @@ impl Mmu {
 pub struct BoardShape<'a> {
     /// Number of harts.
     pub harts: usize,
-    /// First byte of RAM.
-    pub ram_base: u64,
-    /// Bytes of RAM.
-    pub ram_size: u64,
+    /// RAM, by memory nodes. Harts are shared out among them too, so there are not more nodes than harts.
+    pub memory: &'a [Node],
     /// The longest page-table walk.
     pub mmu: Mmu,
     /// The virtio-mmio slots to describe, in ascending order.
@@ -105,13 +104,16 @@ pub fn build(shape: &BoardShape<'_>) -> Result<Vec<u8>, DeviceTreeError> {
         tree.strings("model", &["riscv-virtio,tabvisor"])?;
         chosen(tree, shape)?;
         tree.node("aliases", |tree| tree.strings("serial0", &[&uart_path()]))?;
-        tree.node(&format!("memory@{:x}", shape.ram_base), |tree| {
-            tree.strings("device_type", &["memory"])?;
-            tree.reg(Window {
-                base: shape.ram_base,
-                size: shape.ram_size,
-            })
-        })?;
+        for (number, &Node { base, size }) in shape.memory.iter().enumerate() {
+            tree.node(&format!("memory@{base:x}"), |tree| {
+                tree.strings("device_type", &["memory"])?;
+                tree.reg(Window { base, size })?;
+                tree.numa_node(number, shape)
+            })?;
+        }
+        if shape.memory.len() > 1 {
+            distances(tree, shape.memory.len())?;
+        }
         cpus(tree, shape)?;
         for (name, value) in [
             ("poweroff", finisher::POWER_OFF_VALUE),
@@ -170,6 +172,14 @@ impl Tree {
         self.0.property_array_u32(name, cells)
     }
 
+    /// Says which node a hart or memory is in, where there is more than one.
+    fn numa_node(&mut self, node: usize, shape: &BoardShape<'_>) -> Result<(), Error> {
+        if shape.memory.len() < 2 {
+            return Ok(());
+        }
+        self.u32s("numa-node-id", &[node as u32])
+    }
+
     fn strings(&mut self, name: &str, values: &[&str]) -> Result<(), Error> {
         self.0
             .property_string_list(name, values.iter().map(ToString::to_string).collect())
@@ -195,6 +205,21 @@ fn chosen(tree: &mut Tree, shape: &BoardShape<'_>) -> Result<(), Error> {
     })
 }
 
+/// How far nodes are from each other (binding "numa-distance-map-v1"): as far as Linux takes them to be where nothing says.
+fn distances(tree: &mut Tree, nodes: usize) -> Result<(), Error> {
+    const LOCAL: u32 = 10;
+    const REMOTE: u32 = 20;
+    // The way back is as far, so each pair is listed once.
+    let pairs = (0..nodes as u32).flat_map(|from| (from..nodes as u32).map(move |to| (from, to)));
+    let matrix: Vec<u32> = pairs
+        .flat_map(|(from, to)| [from, to, if from == to { LOCAL } else { REMOTE }])
+        .collect();
+    tree.node("distance-map", |tree| {
+        tree.strings("compatible", &["numa-distance-map-v1"])?;
+        tree.u32s("distance-matrix", &matrix)
+    })
+}
+
 fn hart_intc(hart: usize) -> u32 {
     FIRST_INTC + hart as u32
 }
@@ -216,6 +241,7 @@ fn cpus(tree: &mut Tree, shape: &BoardShape<'_>) -> Result<(), Error> {
                 tree.strings("riscv,isa-base", &["rv64i"])?;
                 tree.strings("riscv,isa-extensions", EXTENSIONS)?;
                 tree.strings("mmu-type", &[shape.mmu.name()])?;
+                tree.numa_node(hart * shape.memory.len() / shape.harts, shape)?;
                 tree.u32s("riscv,cbom-block-size", &[map::CACHE_BLOCK])?;
                 tree.u32s("riscv,cboz-block-size", &[map::CACHE_BLOCK])?;
                 tree.node("interrupt-controller", |tree| {

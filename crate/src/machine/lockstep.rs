@@ -422,6 +422,7 @@ mod tests {
     use super::*;
     use crate::isa::riscv::insn::Reg;
     use crate::machine::{Image, map};
+    use crate::mem::HugePages;
 
     /// Counts in x5, for ever.
     const PROGRAM: [u32; 2] = [0x0012_8293, 0xffdf_f06f];
@@ -430,6 +431,8 @@ mod tests {
         MachineConfig {
             memory_bytes: 2 << 20,
             harts: 1,
+            numa: 1,
+            huge_pages: HugePages::Auto,
             bios: Some(Image::new("program", PROGRAM.map(u32::to_le_bytes).concat())),
             kernel: None,
             initrd: None,

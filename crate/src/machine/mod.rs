@@ -12,6 +12,7 @@ mod firmware;
 pub mod image;
 pub mod lockstep;
 pub mod map;
+mod memory;
 pub mod sbi;
 mod stats;
 
@@ -28,13 +29,13 @@ use crate::isa::riscv::hart::{Hart, Privilege};
 use crate::jit::{Backend, CompileError};
 use crate::mem::tlb::management::Recorded;
 use crate::mem::tlb::{Manager, TlbStats};
-use crate::mem::{Ram, RamError};
+use crate::mem::{MAX_NODES, Node, Ram, RamError, split_nodes};
 use board::Board;
 use boot::BootImages;
 pub use config::{Clock, Entropy, MAX_HARTS, MachineConfig};
 use firmware::Power;
 pub use image::{Image, ImageError};
-pub use stats::Stats;
+pub use stats::{MemoryUse, Stats};
 
 /// Instructions a hart runs before devices and other harts get their turn, where it is the only one.
 const TURN_ALONE: u64 = 20_000;
@@ -53,6 +54,26 @@ pub enum MachineError {
     /// The number of harts is out of range.
     #[error("{0} harts: a machine has 1 to {MAX_HARTS}")]
     BadHarts(usize),
+    /// The number of memory nodes is out of range.
+    #[error(
+        "{nodes} memory nodes for {harts} harts: a machine has 1 to {MAX_NODES}, and a hart for each; give fewer nodes or more harts"
+    )]
+    BadNodes {
+        /// Memory nodes asked for.
+        nodes: usize,
+        /// Harts asked for.
+        harts: usize,
+    },
+    /// There is too little memory for so many nodes.
+    #[error(
+        "{bytes} bytes of guest memory are too few for {nodes} nodes of 2 MiB or more; give more memory or fewer nodes"
+    )]
+    MemoryTooSmall {
+        /// Bytes of RAM asked for.
+        bytes: u64,
+        /// Memory nodes asked for.
+        nodes: usize,
+    },
     /// More virtio devices than slots.
     #[error("{0} virtio devices, but the board has {slots} slots; leave a disk or a share out", slots = map::VIRTIO_SLOTS)]
     TooManyDevices(usize),
@@ -115,6 +136,10 @@ pub struct Machine {
     /// The compiler, under the engines that have one.
     jit: Option<Box<Jit>>,
     images: BootImages,
+    /// The guest's memory nodes.
+    nodes: Vec<Node>,
+    /// Bytes of RAM given back to the host because they were zero.
+    trimmed_bytes: u64,
     entropy: EntropySource,
     epoch_ns: u64,
     console_backlog: VecDeque<u8>,
@@ -142,6 +167,8 @@ impl Machine {
         let MachineConfig {
             memory_bytes,
             harts,
+            numa,
+            huge_pages,
             bios,
             kernel,
             initrd,
@@ -153,6 +180,9 @@ impl Machine {
         } = config;
         if !(1..=MAX_HARTS).contains(&harts) {
             return Err(MachineError::BadHarts(harts));
+        }
+        if numa == 0 || numa > harts.min(MAX_NODES) {
+            return Err(MachineError::BadNodes { nodes: numa, harts });
         }
         let (entropy, device_entropy) = board::share_entropy(config.entropy);
         let mut devices: Vec<Box<dyn VirtioDevice>> = vec![Box::new(virtio::Console::new(80, 24))];
@@ -174,7 +204,14 @@ impl Machine {
         if devices.len() > map::VIRTIO_SLOTS {
             return Err(MachineError::TooManyDevices(devices.len()));
         }
-        let ram = Ram::new(map::RAM_BASE, memory_bytes)?;
+        let mut ram = Ram::with_huge_pages(map::RAM_BASE, memory_bytes, huge_pages)?;
+        let nodes = split_nodes(map::RAM_BASE, memory_bytes, numa).ok_or(MachineError::MemoryTooSmall {
+            bytes: memory_bytes,
+            nodes: numa,
+        })?;
+        if numa > 1 {
+            ram.place(&nodes);
+        }
         let mut code = CodeCache::default();
         let jit = compiler(config.engine, &mut code)?.map(Box::new);
         let mut machine = Machine {
@@ -190,6 +227,8 @@ impl Machine {
                 initrd,
                 append,
             },
+            nodes,
+            trimmed_bytes: 0,
             entropy: EntropySource(entropy),
             epoch_ns: config.epoch_ns,
             console_backlog: VecDeque::new(),
@@ -219,7 +258,7 @@ impl Machine {
         if let Some(jit) = &mut self.jit {
             jit.clear();
         }
-        (self.cores, self.power) = boot::power_on(&self.images, &mut self.board, harts, seed)?;
+        (self.cores, self.power) = boot::power_on(&self.images, &mut self.board, harts, &self.nodes, seed)?;
         self.tlbs = Manager::new(self.tlbs.config(), harts);
         for core in &mut self.cores {
             core.hart.translations = self.tlbs.hierarchy();

@@ -31,3 +31,12 @@ pub struct Stats {
     /// The compiler's, under engines that have one.
     pub jit: Option<JitStats>,
 }
+
+/// What guest memory takes of the host's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryUse {
+    /// Bytes of guest RAM that the host holds: natively those of pages in its memory, else those of pages ever touched.
+    pub ram_in_use_bytes: u64,
+    /// Bytes of guest RAM given back to the host because they were zero, since power-on. The guest may have used them again.
+    pub ram_trimmed_bytes: u64,
+}

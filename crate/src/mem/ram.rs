@@ -1,13 +1,17 @@
 //! Guest RAM: one contiguous range of guest-physical addresses.
 //!
 //! Untouched pages cost nothing. Everything that writes RAM on behalf of the guest goes through this type, so it can tell
-//! the code cache which pages holding decoded code have changed; only stores that the fast table answers do not, and it
-//! allows none to such pages.
+//! the code cache which pages holding decoded code have changed, and whoever asks which pages were written at all. Only
+//! stores that the fast table answers do not: a page that is to be watched must have no permission to store there, which
+//! is what [`Ram::allow_stores`] is asked for before one is entered.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::pages::Pages;
+use super::numa::Node;
+use super::page_set::PageSet;
+use super::pages::{HugePages, Pages};
 
 /// Size in bytes of the smallest guest page.
 pub const PAGE_SIZE: u64 = 4096;
@@ -38,10 +42,12 @@ pub struct Ram {
     base: u64,
     size: u64,
     host: Pages,
-    /// One bit per page: the page holds code that an engine has decoded or translated.
-    code_pages: Box<[u64]>,
+    /// Pages holding code that an engine has decoded or translated.
+    code_pages: PageSet,
     /// Pages whose code bit was cleared by a write and which the engine has not yet dropped.
     stale_code: Vec<u64>,
+    /// While somebody wants to know: pages written since they were taken last.
+    dirty: Option<PageSet>,
 }
 
 impl fmt::Debug for Ram {
@@ -51,8 +57,13 @@ impl fmt::Debug for Ram {
 }
 
 impl Ram {
-    /// `size` zeroed bytes at guest-physical `base`; both must be multiples of [`PAGE_SIZE`].
+    /// `size` zeroed bytes at guest-physical `base`, both multiples of [`PAGE_SIZE`], in pages of the host's usual size.
     pub fn new(base: u64, size: u64) -> Result<Self, RamError> {
+        Self::with_huge_pages(base, size, HugePages::Auto)
+    }
+
+    /// The same, with a choice of the host's pages.
+    pub fn with_huge_pages(base: u64, size: u64, huge: HugePages) -> Result<Self, RamError> {
         if size == 0 || !size.is_multiple_of(PAGE_SIZE) || !base.is_multiple_of(PAGE_SIZE) {
             return Err(RamError::BadSize(size));
         }
@@ -61,14 +72,14 @@ impl Ram {
             return Err(out_of_memory);
         }
         let bytes = usize::try_from(size).map_err(|_| out_of_memory.clone())?;
-        let host = Pages::new(bytes).ok_or(out_of_memory)?;
-        let words = (bytes / PAGE_SIZE as usize).div_ceil(64);
+        let host = Pages::new(bytes, huge).ok_or(out_of_memory)?;
         Ok(Self {
             base,
             size,
             host,
-            code_pages: vec![0; words].into_boxed_slice(),
+            code_pages: PageSet::new(bytes / PAGE_SIZE as usize),
             stale_code: Vec::new(),
+            dirty: None,
         })
     }
 
@@ -136,12 +147,56 @@ impl Ram {
         Ok(())
     }
 
-    /// Gives the whole pages inside `addr .. addr + len` back; they read as zero afterwards.
+    /// Makes `addr .. addr + len` read as zero, and gives the whole pages in it back to the host where that can be done.
     pub fn discard(&mut self, addr: u64, len: u64) -> Result<(), BadAddress> {
         let offset = self.offset(addr, len)?;
-        self.note_write(addr, len);
-        self.host.release(offset, len as usize);
+        let mut left = self.pages(offset, len);
+        // What was never touched is zero already, and stays as clean as it was.
+        while let Some(run) = self.host.touched(left.clone()) {
+            left.start = run.end;
+            self.note_changes(run);
+        }
+        self.host.zero(offset, len as usize);
         Ok(())
+    }
+
+    /// Gives pages that are all zero back to the host, of `pages` that it looks at; see [`Pages::trim`]. Returns the bytes
+    /// given back. The guest sees nothing of it.
+    pub fn trim(&mut self, pages: usize) -> u64 {
+        self.host.trim(pages)
+    }
+
+    /// Bytes that the host holds for the guest; see [`Pages::in_use`].
+    pub fn in_use(&self) -> u64 {
+        self.host.in_use()
+    }
+
+    /// Asks the host to take the memory of each of the guest's nodes from one of its own. Does nothing where it has but one.
+    pub fn place(&mut self, nodes: &[Node]) {
+        #[cfg(target_os = "linux")]
+        {
+            let host_nodes = super::pages::host_nodes();
+            if host_nodes.len() < 2 {
+                log::debug!(target: "numa", "the host has one memory node: guest memory is not bound");
+                return;
+            }
+            for (number, node) in nodes.iter().enumerate() {
+                let host_node = host_nodes[number % host_nodes.len()];
+                let Ok(offset) = self.offset(node.base, node.size) else {
+                    continue;
+                };
+                if self
+                    .host
+                    .prefer_node(offset..offset + node.size as usize, host_node)
+                {
+                    log::debug!(target: "numa", "guest node {number} has its memory on host node {host_node}");
+                } else {
+                    log::warn!(target: "numa", "the host does not bind guest node {number} to its node {host_node}");
+                }
+            }
+        }
+        #[cfg(not(target_os = "linux"))]
+        log::debug!(target: "numa", "{} nodes of guest memory are not bound: that takes Linux", nodes.len());
     }
 
     /// Stores `new` to the aligned doubleword at `addr` if that is `old`, in one step even where other threads of the host
@@ -163,38 +218,84 @@ impl Ram {
     /// Marks the page of `addr` as holding code. Returns whether it was unmarked before: then write permissions that
     /// engines have cached for it must go.
     pub fn mark_code(&mut self, addr: u64) -> bool {
-        let Ok(offset) = self.offset(addr, 1) else {
-            return false;
-        };
-        let page = offset / PAGE_SIZE as usize;
-        let (word, bit) = (page / 64, 1u64 << (page % 64));
-        let fresh = self.code_pages[word] & bit == 0;
-        self.code_pages[word] |= bit;
-        fresh
+        self.offset(addr, 1)
+            .is_ok_and(|offset| self.code_pages.insert(offset / PAGE_SIZE as usize))
     }
 
     /// Whether the page of `addr` holds code.
     #[inline]
     pub fn is_code(&self, addr: u64) -> bool {
-        self.offset(addr, 1).is_ok_and(|offset| {
-            let page = offset / PAGE_SIZE as usize;
-            self.code_pages[page / 64] >> (page % 64) & 1 != 0
-        })
+        self.offset(addr, 1)
+            .is_ok_and(|offset| self.code_pages.contains(offset / PAGE_SIZE as usize))
     }
 
-    /// Notes that `addr .. addr + len` is being written: code pages in it go on the stale list.
+    /// Whether stores to the page of `addr` may pass this type by from now on: not where it holds code or the first store
+    /// has yet to be noted. Where they may, the page counts as touched.
+    #[inline]
+    pub fn allow_stores(&mut self, addr: u64) -> bool {
+        let Ok(offset) = self.offset(addr, 1) else {
+            return false;
+        };
+        let page = offset / PAGE_SIZE as usize;
+        let allowed =
+            !self.code_pages.contains(page) && self.dirty.as_ref().is_none_or(|dirty| dirty.contains(page));
+        if allowed {
+            self.host.touch(page);
+        }
+        allowed
+    }
+
+    /// The pages that `len` bytes from `offset` lie in.
+    #[inline]
+    fn pages(&self, offset: usize, len: u64) -> Range<usize> {
+        let end = (offset as u64 + len).div_ceil(PAGE_SIZE);
+        offset / PAGE_SIZE as usize..end as usize
+    }
+
+    /// Notes that `addr .. addr + len` is being written.
     pub fn note_write(&mut self, addr: u64, len: u64) {
-        let Ok(offset) = self.offset(addr, len.max(1)) else {
+        let Ok(offset) = self.offset(addr, len) else {
             return;
         };
-        let last = (offset + len.max(1) as usize - 1) / PAGE_SIZE as usize;
-        for page in offset / PAGE_SIZE as usize..=last {
-            let (word, bit) = (page / 64, 1u64 << (page % 64));
-            if self.code_pages[word] & bit != 0 {
-                self.code_pages[word] &= !bit;
+        let pages = self.pages(offset, len);
+        pages.clone().for_each(|page| self.host.touch(page));
+        self.note_changes(pages);
+    }
+
+    /// Notes that pages change: those with code go on the stale list.
+    fn note_changes(&mut self, pages: Range<usize>) {
+        for page in pages {
+            if self.code_pages.remove(page) {
                 self.stale_code.push(self.base + page as u64 * PAGE_SIZE);
             }
+            if let Some(dirty) = &mut self.dirty {
+                dirty.insert(page);
+            }
         }
+    }
+
+    /// Begins to note which pages are written, none so far. Write permissions that engines have cached must go.
+    pub fn track_dirty(&mut self) {
+        self.dirty = Some(PageSet::new(self.size as usize / PAGE_SIZE as usize));
+    }
+
+    /// No longer notes which pages are written.
+    pub fn stop_tracking_dirty(&mut self) {
+        self.dirty = None;
+    }
+
+    /// Guest-physical addresses of the pages written since tracking began or this was asked last, in ascending order; none
+    /// without tracking. Write permissions that engines have cached must go before anything runs.
+    pub fn take_dirty(&mut self) -> impl Iterator<Item = u64> + use<> {
+        let base = self.base;
+        let dirty = self.dirty.take();
+        if dirty.is_some() {
+            self.track_dirty();
+        }
+        dirty
+            .into_iter()
+            .flat_map(PageSet::into_pages)
+            .map(move |page| base + page as u64 * PAGE_SIZE)
     }
 
     /// Whether [`Self::take_stale_code`] would return anything.
@@ -260,6 +361,29 @@ mod tests {
         ram.write_u8(0x8000_1000, 9).unwrap();
         assert_eq!(ram.take_stale_code(), [0x8000_1000]);
         assert!(!ram.has_stale_code());
+    }
+
+    #[test]
+    fn dirty_pages_are_those_written_since() {
+        let mut ram = Ram::new(0x8000_0000, 0x8000).unwrap();
+        assert!(ram.allow_stores(0x8000_0000) && ram.allow_stores(0x8000_6000));
+        assert_eq!(ram.take_dirty().count(), 0);
+        ram.track_dirty();
+        assert!(!ram.allow_stores(0x8000_0000), "the first store must be seen");
+        ram.write(0x8000_1ffe, &[1, 2, 3, 4]).unwrap();
+        ram.write(0x8000_5000, &[]).unwrap();
+        ram.discard(0x8000_4fff, 0x3000).unwrap();
+        assert!(ram.allow_stores(0x8000_1234) && ram.allow_stores(0x8000_2000));
+        assert!(ram.take_dirty().eq([0x8000_1000, 0x8000_2000, 0x8000_6000]));
+        assert!(!ram.allow_stores(0x8000_1234));
+        ram.mark_code(0x8000_1000);
+        ram.write_u8(0x8000_1000, 1).unwrap();
+        assert_eq!(ram.take_stale_code(), [0x8000_1000]);
+        assert!(ram.take_dirty().eq([0x8000_1000]));
+        ram.stop_tracking_dirty();
+        assert!(ram.allow_stores(0x8000_7000) && !ram.allow_stores(0x8000_8000));
+        ram.write_u8(0x8000_0000, 1).unwrap();
+        assert_eq!(ram.take_dirty().count(), 0);
     }
 
     #[test]

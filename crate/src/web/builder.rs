@@ -11,6 +11,7 @@ use super::machine::WebMachine;
 use crate::engine::profile;
 use crate::engine::{Engine, EngineConfig};
 use crate::machine::{Clock, Image, Machine, MachineConfig};
+use crate::mem::HugePages;
 use crate::mem::tlb::TlbConfig;
 use crate::storage::fs::MemoryFs;
 use crate::storage::{BlockBackend, BrowserFile, Overlay, RemoteDisk, remote};
@@ -196,6 +197,8 @@ impl MachineBuilder {
         let machine = Machine::new(MachineConfig {
             memory_bytes: self.memory_bytes,
             harts: self.harts,
+            numa: 1,
+            huge_pages: HugePages::Auto,
             bios: self.bios,
             kernel,
             initrd: self.initrd,

@@ -54,6 +54,9 @@ pub struct Counters {
     /// Bytes of guest memory.
     #[wasm_bindgen(js_name = ramBytes)]
     pub ram_bytes: f64,
+    /// Bytes of it that were ever touched: the page never gets them back, but the next machine does.
+    #[wasm_bindgen(js_name = ramInUseBytes)]
+    pub ram_in_use_bytes: f64,
 }
 
 /// The compiler's figures since power-on, as JavaScript's numbers.
@@ -221,6 +224,7 @@ impl WebMachine {
             tlb_walks: stats.tlb.walks as f64,
             tlb_fences: stats.tlb.fences() as f64,
             ram_bytes: stats.ram_bytes as f64,
+            ram_in_use_bytes: self.machine.memory_use().ram_in_use_bytes as f64,
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tabvisor::engine::EngineConfig;
 use tabvisor::machine::{Clock, Exit, Image, Machine, MachineConfig};
+use tabvisor::mem::HugePages;
 
 use crate::engines::Engine;
 
@@ -36,6 +37,8 @@ pub fn bare(memory_mib: u64, harts: usize) -> MachineConfig {
     MachineConfig {
         memory_bytes: memory_mib << 20,
         harts,
+        numa: 1,
+        huge_pages: HugePages::Auto,
         bios: None,
         kernel: None,
         initrd: None,

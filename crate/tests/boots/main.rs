@@ -18,5 +18,6 @@ mod linux;
 mod memory;
 mod monitor;
 mod network;
+mod numa;
 mod python;
 mod share;

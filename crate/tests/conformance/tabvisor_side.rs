@@ -2,6 +2,7 @@
 
 use tabvisor::engine::EngineConfig;
 use tabvisor::machine::{Clock, Exit, Image, MachineConfig};
+use tabvisor::mem::HugePages;
 
 use crate::engines::Engine;
 
@@ -20,6 +21,8 @@ pub fn run_on(engine: Engine, elf: &[u8], harts: usize) -> String {
     let config = MachineConfig {
         memory_bytes: 128 << 20,
         harts,
+        numa: 1,
+        huge_pages: HugePages::Auto,
         bios: Some(Image {
             name: "program.elf".to_owned(),
             bytes: elf.to_vec(),

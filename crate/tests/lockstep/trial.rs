@@ -4,6 +4,7 @@ use tabvisor::engine::tiered::Policy;
 use tabvisor::engine::{Compiler, Engine, EngineConfig};
 use tabvisor::machine::lockstep::{Difference, Lockstep};
 use tabvisor::machine::{Clock, Exit, Image, MachineConfig, Stats};
+use tabvisor::mem::HugePages;
 
 use crate::guest::Guest;
 use crate::image::MEMORY;
@@ -50,6 +51,8 @@ impl Trial {
         MachineConfig {
             memory_bytes: MEMORY,
             harts,
+            numa: 1,
+            huge_pages: HugePages::Auto,
             bios: Some(Image::new("program", image)),
             kernel: None,
             initrd: None,

@@ -132,6 +132,7 @@ function stats(): MachineStats {
     tlbWalks: counters.tlbWalks,
     tlbFences: counters.tlbFences,
     ramBytes: counters.ramBytes,
+    ramInUseBytes: counters.ramInUseBytes,
     hostBytes: wasm?.memory.buffer.byteLength ?? 0,
     busyMs: runner.busyMs,
     ...jitStats(machine),

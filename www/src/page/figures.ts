@@ -22,6 +22,7 @@ export class FiguresView {
   readonly #idle = byId('figure-idle', HTMLElement);
   readonly #tlb = byId('figure-tlb', HTMLElement);
   readonly #ram = byId('figure-ram', HTMLElement);
+  readonly #used = byId('figure-ram-in-use', HTMLElement);
   readonly #jit = document.querySelectorAll<HTMLElement>('.figures .jit, .legend .compiled');
   readonly #compiled = byId('figure-compiled', HTMLElement);
   readonly #jumps = byId('figure-jumps', HTMLElement);
@@ -50,7 +51,7 @@ export class FiguresView {
     this.#idles = [];
     this.#shares = [];
     this.#showJit(undefined);
-    const figures = [this.#mips, this.#idle, this.#tlb, this.#ram, this.#compiled, this.#jumps];
+    const figures = [this.#mips, this.#idle, this.#tlb, this.#ram, this.#used, this.#compiled, this.#jumps];
     for (const figure of figures) figure.textContent = '–';
     this.#plot();
   }
@@ -60,6 +61,7 @@ export class FiguresView {
     const now = { at: performance.now(), stats };
     const before = this.#last;
     show(this.#ram, size(stats.hostBytes), `RAM ${size(stats.ramBytes)}`);
+    show(this.#used, size(stats.ramInUseBytes), `of ${size(stats.ramBytes)}`);
     this.#showJit(stats.jit);
     // A reset starts the counters again.
     if (!before || stats.instructions < before.stats.instructions) {

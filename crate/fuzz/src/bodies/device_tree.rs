@@ -3,7 +3,7 @@
 use tabvisor::machine::device_tree::{BoardShape, DeviceTreeError, Mmu, build};
 use tabvisor::machine::image::Loader;
 use tabvisor::machine::map;
-use tabvisor::mem::Ram;
+use tabvisor::mem::{MAX_NODES, Ram, split_nodes};
 
 use super::Input;
 
@@ -13,11 +13,15 @@ pub fn run(input: &[u8]) {
     let (harts, slots, initrd, size) = (input.u8(), input.u8(), input.u8(), input.u8());
     let append = String::from_utf8_lossy(input.0);
     let ram_size = u64::from(size % 64 + 1) << 20;
+    let harts_and_mmu = harts;
+    let harts = usize::from(harts % 8) + 1;
+    let nodes = usize::from(slots >> 5) % MAX_NODES + 1;
+    let memory = split_nodes(map::RAM_BASE, ram_size, nodes.min(harts));
+    let memory = memory.or_else(|| split_nodes(map::RAM_BASE, ram_size, 1));
     let shape = BoardShape {
-        harts: usize::from(harts % 8) + 1,
-        ram_base: map::RAM_BASE,
-        ram_size,
-        mmu: [Mmu::Sv39, Mmu::Sv48, Mmu::Sv57][usize::from(harts >> 4) % 3],
+        harts,
+        memory: &memory.expect("one node has any memory"),
+        mmu: [Mmu::Sv39, Mmu::Sv48, Mmu::Sv57][usize::from(harts_and_mmu >> 4) % 3],
         virtio_slots: 0..usize::from(slots) % (map::VIRTIO_SLOTS + 1),
         append: &append,
         initrd: (initrd & 1 != 0).then(|| map::KERNEL..map::KERNEL + u64::from(initrd)),

@@ -1,6 +1,7 @@
 //! Random code on a small machine: it runs for the instructions it is given, twice alike, and comes back.
 
 use tabvisor::machine::{Clock, Exit, Image, Machine, MachineConfig, Stats};
+use tabvisor::mem::HugePages;
 use tabvisor::storage::MemoryDisk;
 
 use super::Input;
@@ -25,6 +26,8 @@ fn execute(mode: u8, code: &[u8]) -> Option<(Vec<Exit>, Stats, Vec<u8>)> {
     let config = MachineConfig {
         memory_bytes: MEMORY,
         harts: if mode & 2 != 0 { 2 } else { 1 },
+        numa: 1,
+        huge_pages: HugePages::Auto,
         bios: if firmware { image.clone() } else { None },
         kernel: if firmware { None } else { image },
         initrd: None,

@@ -54,6 +54,16 @@ pub struct RunArguments {
     /// Harts (processors), 1 to 8
     #[arg(long, value_name = "NUMBER", default_value = "1")]
     pub harts: usize,
+    /// Memory nodes (NUMA) of the guest, 1 to 8 and not more than harts: memory and harts are shared out among them, and
+    /// the memory of each comes from one node of this computer, if it has several
+    #[arg(long, value_name = "NUMBER", default_value = "1")]
+    pub numa: usize,
+    /// Whether guest memory is in huge pages of this computer: faster, and a little more of it; auto for what is usually best
+    #[arg(long, value_name = "auto|on|off", value_enum, default_value_t = HugePages::Auto, hide_possible_values = true)]
+    pub huge_pages: HugePages,
+    /// Whether pages of guest memory that are all zero are looked for while the guest is idle, and given back
+    #[arg(long, value_name = "on|off", value_enum, default_value_t = Switch::On, hide_possible_values = true)]
+    pub trim: Switch,
     /// Folder to share over 9p, and its tag; with `,ro` the guest cannot write to it. May be given more than once
     #[arg(long = "share", value_name = "TAG=DIR[,ro]", value_parser = parse_share)]
     pub shares: Vec<ShareArgument>,
@@ -85,7 +95,7 @@ pub struct RunArguments {
     /// What the compiler does to code before it compiles it, such as all,-windows: for measuring
     #[arg(long, value_name = "LIST", default_value = "all", hide = true, value_parser = PassSet::parse)]
     pub passes: PassSet,
-    /// What to log to standard error, separated by commas: trap, mmio, sbi, virtio, net, jit, or all
+    /// What to log to standard error, separated by commas: trap, mmio, sbi, virtio, net, jit, numa, or all
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub trace: Vec<String>,
     /// Leave with status 0 once the guest has written this; any other end is then a failure
@@ -148,6 +158,33 @@ pub enum Network {
     User,
     /// No network device
     None,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    On,
+    Off,
+}
+
+/// Whether guest memory is in huge pages of the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum HugePages {
+    /// As was measured to be best
+    Auto,
+    /// Yes
+    On,
+    /// No
+    Off,
+}
+
+impl From<HugePages> for tabvisor::mem::HugePages {
+    fn from(choice: HugePages) -> Self {
+        match choice {
+            HugePages::Auto => Self::Auto,
+            HugePages::On => Self::On,
+            HugePages::Off => Self::Off,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -45,8 +45,8 @@ pub fn translate_quietly<B: Bus>(
     if let Ok(host) = bus.ram().host_ptr(physical, PAGE_SIZE) {
         let readable = translation.readable && hart.whole_page_allowed(privilege, Access::Read, physical);
         let writable = translation.writable
-            && !bus.ram().is_code(physical)
-            && hart.whole_page_allowed(privilege, Access::Write, physical);
+            && hart.whole_page_allowed(privilege, Access::Write, physical)
+            && bus.ram_mut().allow_stores(physical);
         hart.superpages.note(addr, translation.size);
         let mapping = tlb::Mapping {
             vaddr: addr,

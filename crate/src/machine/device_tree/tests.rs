@@ -4,11 +4,32 @@ use std::collections::BTreeMap;
 
 use super::*;
 
+/// All memory in one node.
+const ONE_NODE: &[Node] = &[Node {
+    base: map::RAM_BASE,
+    size: 3 << 30,
+}];
+
+/// The same in three.
+const THREE_NODES: &[Node] = &[
+    Node {
+        base: map::RAM_BASE,
+        size: 1 << 30,
+    },
+    Node {
+        base: map::RAM_BASE + (1 << 30),
+        size: 1 << 30,
+    },
+    Node {
+        base: map::RAM_BASE + (2 << 30),
+        size: 1 << 30,
+    },
+];
+
 fn shape(harts: usize) -> BoardShape<'static> {
     BoardShape {
         harts,
-        ram_base: map::RAM_BASE,
-        ram_size: 3 << 30,
+        memory: ONE_NODE,
         mmu: Mmu::Sv57,
         virtio_slots: 0..map::VIRTIO_SLOTS,
         append: "console=ttyS0 quiet",
@@ -136,6 +157,34 @@ fn what_is_not_there_is_not_mentioned() {
             .any(|path| path.contains("virtio_mmio") || path.contains("initrd"))
     );
     assert!(!tree.contains_key("/chosen/rng-seed"));
+    assert!(
+        !tree
+            .keys()
+            .any(|path| path.contains("numa") || path.contains("distance"))
+    );
+}
+
+#[test]
+fn nodes_have_their_memory_harts_and_distances() {
+    let tree = properties(
+        &build(&BoardShape {
+            memory: THREE_NODES,
+            ..shape(4)
+        })
+        .unwrap(),
+    );
+    let expect = |path: &str, values: &[u32]| assert_eq!(tree.get(path), Some(&cells(values)), "{path}");
+    expect("/memory@80000000/numa-node-id", &[0]);
+    expect("/memory@100000000/reg", &[1, 0, 0, 0x4000_0000]);
+    expect("/memory@100000000/numa-node-id", &[2]);
+    for (hart, node) in [0, 0, 1, 2].into_iter().enumerate() {
+        expect(&format!("/cpus/cpu@{hart}/numa-node-id"), &[node]);
+    }
+    expect(
+        "/distance-map/distance-matrix",
+        &[0, 0, 10, 0, 1, 20, 0, 2, 20, 1, 1, 10, 1, 2, 20, 2, 2, 10],
+    );
+    assert_eq!(tree["/distance-map/compatible"], b"numa-distance-map-v1\0");
 }
 
 #[test]
@@ -155,6 +204,11 @@ fn dtc_has_nothing_to_complain_about() {
     use std::io::Write;
     use std::process::{Command, Stdio};
 
+    let tree = build(&BoardShape {
+        memory: THREE_NODES,
+        ..shape(4)
+    })
+    .unwrap();
     let spawned = Command::new("dtc")
         .args(["-I", "dtb", "-O", "dts"])
         .stdin(Stdio::piped())
@@ -163,11 +217,7 @@ fn dtc_has_nothing_to_complain_about() {
         .spawn();
     // Not every machine has dtc; the tests above stand without it.
     let Ok(mut dtc) = spawned else { return };
-    dtc.stdin
-        .take()
-        .unwrap()
-        .write_all(&build(&shape(4)).unwrap())
-        .unwrap();
+    dtc.stdin.take().unwrap().write_all(&tree).unwrap();
     let output = dtc.wait_with_output().unwrap();
     let complaints = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{complaints}");

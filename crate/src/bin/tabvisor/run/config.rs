@@ -56,6 +56,8 @@ pub fn machine(
     Ok(MachineConfig {
         memory_bytes: arguments.memory,
         harts: arguments.harts,
+        numa: arguments.numa,
+        huge_pages: arguments.huge_pages.into(),
         bios: software.bios,
         kernel: software.kernel,
         initrd: software.initrd,

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use tabvisor::engine::profile::Profile;
 use tabvisor::machine::lockstep::Lockstep;
-use tabvisor::machine::{Exit, Machine, MachineError, Stats};
+use tabvisor::machine::{Exit, Machine, MachineError, MemoryUse, Stats};
 
 /// What a session drives.
 #[derive(Debug)]
@@ -66,6 +66,22 @@ impl Guest {
         match self {
             Guest::Alone(machine) => machine.use_profile(profile),
             Guest::Lockstep(both) => both.use_profile(profile),
+        }
+    }
+
+    /// Gives pages that are zero back to the host, of `pages` that are looked at.
+    pub fn trim_memory(&mut self, pages: usize) {
+        match self {
+            Guest::Alone(machine) => machine.trim_memory(pages),
+            // Two machines are compared all the time: what they take of the host is no matter.
+            Guest::Lockstep(_) => {}
+        }
+    }
+
+    pub fn memory_use(&self) -> MemoryUse {
+        match self {
+            Guest::Alone(machine) => machine.memory_use(),
+            Guest::Lockstep(both) => both.tested().memory_use(),
         }
     }
 
