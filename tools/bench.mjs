@@ -1,4 +1,5 @@
-// npm run bench: sets up, builds everything that is compared, and runs tests/bench/run.mjs with the same arguments.
+// npm run bench: sets up, builds everything that is compared, and runs tests/bench/run.mjs with the same arguments; with
+// `mem` in front of them tests/bench/mem.mjs, which needs no page.
 
 import { spawn } from 'node:child_process';
 import { buildPage, buildWasm } from './build.mjs';
@@ -6,10 +7,15 @@ import { main, root } from './lib/steps.mjs';
 import { setup } from './setup.mjs';
 
 await main(async () => {
+  const words = process.argv.slice(2);
+  const memory = words[0] === 'mem';
   await setup({ test: true });
-  await buildWasm();
-  await buildPage();
-  const runner = spawn(process.execPath, ['tests/bench/run.mjs', ...process.argv.slice(2)], {
+  if (!memory) {
+    await buildWasm();
+    await buildPage();
+  }
+  const program = memory ? ['tests/bench/mem.mjs', ...words.slice(1)] : ['tests/bench/run.mjs', ...words];
+  const runner = spawn(process.execPath, program, {
     cwd: root,
     stdio: 'inherit',
   });

@@ -1,4 +1,5 @@
-//! What asking for many things at once is worth: chunks of a disk on a web server, and translations of addresses.
+//! What asking for many things at once is worth: chunks of a disk on a web server, and translations of addresses of
+//! Debian's Linux.
 //!
 //! ```sh
 //! cargo bench -p tabvisor --bench batch     # rows {"name","value","unit"}, one a line
@@ -7,10 +8,16 @@
 #[path = "../tests/common/part_server.rs"]
 mod part_server;
 
+use std::hint::black_box;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::executor::block_on;
 use part_server::{Manners, PartServer};
+use tabvisor::engine::Engine;
+use tabvisor::machine::{Clock, Exit, Image, Machine, MachineConfig};
+use tabvisor::mem::HugePages;
 use tabvisor::storage::remote::{CHUNK, Options};
 use tabvisor::storage::{Access, BlockBackend, Readiness, RemoteDisk};
 
@@ -45,6 +52,101 @@ fn read(server: &PartServer, count: u64, at_once: bool) -> f64 {
     took
 }
 
+/// A booted guest. `None` where it was not fetched.
+fn guest() -> Option<Machine> {
+    let folder = std::env::var_os("TABVISOR_GUESTS").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../build/guests"),
+        PathBuf::from,
+    );
+    let file = |name: &str| {
+        Some(Image::new(
+            name,
+            std::fs::read(folder.join("debian").join(name)).ok()?,
+        ))
+    };
+    let mut machine = Machine::new(MachineConfig {
+        memory_bytes: 256 << 20,
+        harts: 1,
+        numa: 1,
+        huge_pages: HugePages::Auto,
+        bios: None,
+        kernel: Some(file("kernel")?),
+        initrd: Some(file("initrd.gz")?),
+        append: "earlycon=sbi console=ttyS0".into(),
+        disks: Vec::new(),
+        shares: Vec::new(),
+        net: None,
+        entropy: Box::new(|bytes| bytes.fill(7)),
+        engine: Engine::Auto.into(),
+        clock: Clock::Virtual {
+            ns_per_instruction: 4,
+        },
+        epoch_ns: 1_767_225_600_000_000_000,
+    })
+    .expect("the machine is sound");
+    let mut console = String::new();
+    while !console.contains("TABVISOR GUEST READY") {
+        assert_eq!(machine.run(1_000_000), Exit::Budget, "the guest runs");
+        console += &String::from_utf8_lossy(&machine.take_console_output());
+    }
+    Some(machine)
+}
+
+/// Nanoseconds of `work`, the least of many times.
+fn least_ns(mut work: impl FnMut()) -> f64 {
+    let mut least = f64::MAX;
+    for _ in 0..200 {
+        let start = Instant::now();
+        work();
+        least = least.min(start.elapsed().as_nanos() as f64);
+    }
+    least
+}
+
+/// Addresses of the kernel's map of all memory, which begins there under Sv57, without an order.
+fn kernel_addresses(count: u64) -> Vec<u64> {
+    const LINEAR: u64 = 0xff60_0000_0000_0000;
+    (0..count)
+        .map(|at| LINEAR + at.wrapping_mul(0x9e37_79b9_7f4a_7c15) % (200 << 20))
+        .collect()
+}
+
+fn translations(counts: &[u64]) {
+    let Some(machine) = guest() else {
+        eprintln!("Debian's Linux is not there (`npm run setup`): translations are left out");
+        return;
+    };
+    for &count in counts {
+        let addresses = kernel_addresses(count);
+        let at_once = || block_on(machine.translate_many(0, &addresses, 4)).expect("there is a hart");
+        let hart = machine.hart(0).expect("there is a hart");
+        let one_by_one = || {
+            let each = addresses
+                .iter()
+                .map(|&vaddr| hart.locate(machine.ram(), [vaddr]).next().flatten());
+            each.collect::<Vec<_>>()
+        };
+        let found = at_once();
+        assert_eq!(found, one_by_one());
+        eprintln!(
+            "{} of {count} addresses are mapped",
+            found.iter().flatten().count()
+        );
+        let sequential = least_ns(|| drop(black_box(one_by_one())));
+        let batch = least_ns(|| drop(black_box(at_once())));
+        row(
+            &format!("translate_{count}_one_by_one_ns"),
+            sequential / count as f64,
+            "ns",
+        );
+        row(
+            &format!("translate_batch_vs_sequential_{count}"),
+            batch / sequential,
+            "ratio",
+        );
+    }
+}
+
 fn main() {
     // Under `cargo test` it only has to run.
     let counts: &[u64] = if std::env::args().any(|argument| argument == "--bench") {
@@ -64,4 +166,5 @@ fn main() {
             "ratio",
         );
     }
+    translations(counts);
 }

@@ -29,6 +29,18 @@ test('Linux boots by itself, talks, shares files and powers off', { timeout: 2 *
   t.diagnostic(`idle at the prompt: ${(share * 100).toFixed(2)} % of a core`);
   assert.ok(share < 0.03, `${(share * 100).toFixed(2)} % of a core`);
 
+  // Where the kernel's own text lies: it maps all of memory in a row, and nothing at zero.
+  const kernel = 'grep " _start$" /proc/kallsyms | cut -c 1-16';
+  const start = BigInt(`0x${(await shell(page, kernel)).trim()}`);
+  const places = await page.evaluate(
+    async (text) =>
+      (await window.tabvisor.machine.translate([BigInt(text), BigInt(text) + 5n, 0n])).map(String),
+    String(start),
+  );
+  assert.equal(BigInt(places[0]) + 5n, BigInt(places[1]));
+  assert.equal(BigInt(places[0]) >> 28n, 8n, 'in RAM');
+  assert.equal(places[2], 'undefined');
+
   // Pasted text arrives as it is.
   await page.evaluate(() => {
     const data = new DataTransfer();

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { inspect } from 'node:util';
 import typescript from 'typescript';
 
 /** Imports a TypeScript module that imports nothing itself. */
@@ -32,6 +33,7 @@ test('good requests pass as they are', () => {
     { id: 3, kind: 'input', bytes: new Uint8Array(9) },
     { id: 4, kind: 'resize', cols: 80, rows: 25 },
     { id: 5, kind: 'upload', path: 'a/b', content: new Blob(['x']) },
+    { id: 6, kind: 'translate', hart: 7, addresses: BigUint64Array.of(1n, 2n) },
   ];
   for (const request of good) assert.deepEqual(protocol.parseRequest(request), request);
 });
@@ -56,6 +58,9 @@ test('hostile requests are refused in words', () => {
     { id: 1, kind: 'input', bytes: [1, 2] },
     { id: 1, kind: 'input', bytes: new Uint16Array(2) },
     { id: 1, kind: 'input', bytes: new Uint8Array(protocol.MAX_INPUT_BYTES + 1) },
+    { id: 1, kind: 'translate', hart: 8, addresses: new BigUint64Array(1) },
+    { id: 1, kind: 'translate', hart: 0, addresses: [1] },
+    { id: 1, kind: 'translate', hart: 0, addresses: new BigUint64Array(protocol.MAX_ADDRESSES + 1) },
     { id: 1, kind: 'resize', cols: 0, rows: 10 },
     { id: 1, kind: 'resize', cols: 70000, rows: 10 },
     { id: 1, kind: 'acknowledge', bytes: -5 },
@@ -77,7 +82,7 @@ test('hostile requests are refused in words', () => {
     { id: 1, kind: 'create', config: { ...config, share: 'x'.repeat(99) } },
   ];
   for (const request of bad) {
-    assert.throws(() => protocol.parseRequest(request), { name: 'ProtocolError' }, JSON.stringify(request));
+    assert.throws(() => protocol.parseRequest(request), { name: 'ProtocolError' }, inspect(request));
   }
 });
 

@@ -15,6 +15,8 @@ export const MAX_APPEND_LENGTH = 2048;
 export const MEMORY_MIB = { min: 16, max: 1536 } as const;
 /** Harts (guest processors) offered. */
 export const HARTS = { min: 1, max: 8 } as const;
+/** Addresses that one request may translate: each group of them takes a moment in which nothing else is answered. */
+export const MAX_ADDRESSES = 1 << 16;
 /** Longest profile, in bytes. */
 export const MAX_PROFILE_BYTES = 4 << 20;
 /** Longest description of the TLB, in characters. */
@@ -149,6 +151,7 @@ export type RequestBody =
   | { readonly kind: 'stats' }
   | { readonly kind: 'profile' }
   | { readonly kind: 'useProfile'; readonly bytes: Uint8Array }
+  | { readonly kind: 'translate'; readonly hart: number; readonly addresses: BigUint64Array }
   | { readonly kind: 'list' }
   | { readonly kind: 'upload'; readonly path: string; readonly content: Uint8Array | Blob }
   | { readonly kind: 'download'; readonly path: string }
@@ -176,6 +179,8 @@ export interface Answers {
   /** Undefined under the interpreter. */
   profile: Uint8Array | undefined;
   useProfile: undefined;
+  /** In the order of the addresses; all ones where nothing is mapped. */
+  translate: BigUint64Array;
   list: readonly ShareEntry[];
   upload: undefined;
   download: Uint8Array;
@@ -225,6 +230,13 @@ function bytes(value: unknown, what: string, longest = Number.MAX_SAFE_INTEGER):
   if (!(value instanceof Uint8Array)) throw new ProtocolError(`${what} must be bytes`);
   if (value.length > longest)
     throw new ProtocolError(`${what} is ${value.length} bytes long; ${longest} are allowed`);
+  return value;
+}
+
+function addresses(value: unknown): BigUint64Array {
+  if (!(value instanceof BigUint64Array)) throw new ProtocolError('addresses must be 64-bit numbers');
+  if (value.length > MAX_ADDRESSES)
+    throw new ProtocolError(`${value.length} addresses are too many; ${MAX_ADDRESSES} are allowed at once`);
   return value;
 }
 
@@ -298,6 +310,13 @@ export function parseRequest(value: unknown): Request {
       return { id, kind };
     case 'useProfile':
       return { id, kind, bytes: bytes(from['bytes'], 'the profile', MAX_PROFILE_BYTES) };
+    case 'translate':
+      return {
+        id,
+        kind,
+        hart: whole(from['hart'], 'the hart', 0, HARTS.max - 1),
+        addresses: addresses(from['addresses']),
+      };
     case 'input':
       return { id, kind, bytes: bytes(from['bytes'], 'console input', MAX_INPUT_BYTES) };
     case 'resize':

@@ -15,6 +15,7 @@ pub mod map;
 mod memory;
 pub mod sbi;
 mod stats;
+mod translate;
 
 use std::collections::VecDeque;
 

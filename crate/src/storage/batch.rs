@@ -1,6 +1,7 @@
 //! Asynchronous batches: many slow operations under way at once, no more than a limit of them.
 
 use std::future::Future;
+use std::task::Poll;
 
 use futures::{Stream, StreamExt};
 
@@ -14,6 +15,19 @@ pub fn unordered<I, F: Future>(
     items.map(operation).buffer_unordered(limit.max(1))
 }
 
+/// Lets whoever else is ready run first.
+pub async fn give_way() {
+    let mut given = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut given, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use std::cell::Cell;
@@ -23,22 +37,6 @@ mod tests {
 
     use super::*;
 
-    /// Gives way to the others `turns` times.
-    async fn pause(turns: usize) {
-        for _ in 0..turns {
-            let mut yielded = false;
-            std::future::poll_fn(|context| {
-                if yielded {
-                    return std::task::Poll::Ready(());
-                }
-                yielded = true;
-                context.waker().wake_by_ref();
-                std::task::Poll::Pending
-            })
-            .await;
-        }
-    }
-
     #[test]
     fn no_more_than_the_limit_are_under_way_and_all_are_done() {
         for limit in [0, 1, 3, 100] {
@@ -47,7 +45,9 @@ mod tests {
             let results = unordered(stream::iter(0..20_usize), limit, |item| async move {
                 now.set(now.get() + 1);
                 most.set(most.get().max(now.get()));
-                pause(1 + item % 5).await;
+                for _ in 0..=item % 5 {
+                    give_way().await;
+                }
                 now.set(now.get() - 1);
                 item
             });

@@ -1,6 +1,8 @@
 //! A machine as the worker drives it.
 
 use std::fmt;
+use std::future::Future;
+use std::task::{Context, Poll, Waker};
 
 use wasm_bindgen::JsError;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -264,6 +266,19 @@ impl WebMachine {
             .map_err(|error| JsError::new(&format!("the profile cannot be used: {error}")))?;
         self.machine.use_profile(profile);
         Ok(())
+    }
+
+    /// Where guest-virtual addresses lie in guest-physical memory, as a hart has them mapped; all ones where nothing is.
+    pub fn translate(&self, hart: u32, addresses: &[u64]) -> Result<Vec<u64>, JsError> {
+        // To its end at once: the machine must not be borrowed while the event loop has a turn.
+        let mut work = std::pin::pin!(self.machine.translate_many(hart as usize, addresses, usize::MAX));
+        let mut context = Context::from_waker(Waker::noop());
+        loop {
+            if let Poll::Ready(found) = work.as_mut().poll(&mut context) {
+                let found = found.ok_or_else(|| JsError::new(&format!("there is no hart {hart}")))?;
+                return Ok(found.into_iter().map(|at| at.unwrap_or(u64::MAX)).collect());
+            }
+        }
     }
 
     /// The share's entries in the order of their paths, up to a bound.

@@ -227,6 +227,8 @@ async function answer(request: Request): Promise<Answer> {
     case 'useProfile':
       machine.useProfile(request.bytes);
       return undefined;
+    case 'translate':
+      return machine.translate(request.hart, request.addresses);
     case 'list':
       return list(machine);
     case 'upload':

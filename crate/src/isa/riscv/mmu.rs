@@ -10,7 +10,7 @@ use super::pmp::Verdict;
 use super::trap::{Cause, Exception};
 use crate::mem::tlb::core::{Entry, Rights, Table, size_bits};
 use crate::mem::tlb::optimization::Ahead;
-use crate::mem::{Bus, PAGE_SIZE};
+use crate::mem::{Bus, PAGE_SIZE, Ram};
 
 /// Kind of access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +93,12 @@ struct Leaf {
     address: u64,
     /// Its level.
     size: u32,
+}
+
+/// What an entry of a table leads to.
+enum Step {
+    Leaf(Leaf),
+    Table(Table),
 }
 
 /// Why a walk came to no leaf.
@@ -333,58 +339,102 @@ impl Hart {
         }
     }
 
-    /// Finds the leaf that maps a canonical address:
+    /// Finds the leaf that maps a canonical address, from the lowest table that is remembered, else from the root.
+    fn find_leaf<B: Bus>(&mut self, bus: &mut B, vaddr: u64, levels: u32) -> Result<Leaf, WalkFault> {
+        let start = self.translations.start_of_walk(vaddr, levels);
+        let mut table = start.unwrap_or_else(|| self.root(levels));
+        loop {
+            match self.step(bus.ram(), table, vaddr)? {
+                Step::Leaf(leaf) => return Ok(leaf),
+                Step::Table(next) => table = next,
+            }
+            self.translations.note_table(vaddr, table);
+        }
+    }
+
+    /// The table that walks begin with.
+    fn root(&self, levels: u32) -> Table {
+        Table {
+            level: levels - 1,
+            address: (self.state.csr.satp & ((1 << 44) - 1)) << 12,
+            global: false,
+        }
+    }
+
+    /// Reads the entry of one table on the way to an address:
     ///
     /// ```text
     /// Sv39   vaddr  63      39 38    30 29    21 20    12 11       0
     ///               = bit 38   VPN[2]   VPN[1]   VPN[0]   offset
     /// ```
     ///
-    /// Sv48 and Sv57 put one and two more levels of nine bits in front. The walk starts at the lowest table that is
-    /// remembered, else at the root, and reads at most one entry for each level.
-    fn find_leaf<B: Bus>(&mut self, bus: &mut B, vaddr: u64, levels: u32) -> Result<Leaf, WalkFault> {
-        let root = Table {
-            level: levels - 1,
-            address: (self.state.csr.satp & ((1 << 44) - 1)) << 12,
-            global: false,
+    /// Sv48 and Sv57 put one and two more levels of nine bits in front. A walk reads at most one entry for each level.
+    fn step(&self, ram: &Ram, table: Table, vaddr: u64) -> Result<Step, WalkFault> {
+        let address = table.address + (vaddr >> size_bits(table.level) & 0x1ff) * 8;
+        let entry = self.read_entry(ram, address).ok_or(WalkFault::Access)?;
+        let memory_type = entry & pte::PBMT;
+        let memory_type_reserved = if self.state.csr.menvcfg & envcfg::PBMTE == 0 {
+            memory_type != 0
+        } else {
+            memory_type == pte::PBMT
         };
-        let mut table = self.translations.start_of_walk(vaddr, levels).unwrap_or(root);
-        loop {
-            let address = table.address + (vaddr >> size_bits(table.level) & 0x1ff) * 8;
-            let entry = self.read_entry(bus, address).ok_or(WalkFault::Access)?;
-            let memory_type = entry & pte::PBMT;
-            let memory_type_reserved = if self.state.csr.menvcfg & envcfg::PBMTE == 0 {
-                memory_type != 0
-            } else {
-                memory_type == pte::PBMT
-            };
-            if entry & pte::V == 0
-                || entry & (pte::R | pte::W) == pte::W
-                || entry & pte::RESERVED != 0
-                || memory_type_reserved
-            {
-                return Err(WalkFault::Page);
-            }
-            let global = table.global || entry & pte::G != 0;
-            if entry & (pte::R | pte::X) != 0 {
-                return Ok(Leaf {
-                    read: entry,
-                    entry: if global { entry | pte::G } else { entry },
-                    address,
-                    size: table.level,
-                });
-            }
-            // A pointer to the next table: of its bits, these must be clear.
-            if entry & (pte::U | pte::A | pte::D | pte::PBMT) != 0 || table.level == 0 {
-                return Err(WalkFault::Page);
-            }
-            table = Table {
-                level: table.level - 1,
-                address: (entry >> 10 & ((1 << 44) - 1)) << 12,
-                global,
-            };
-            self.translations.note_table(vaddr, table);
+        if entry & pte::V == 0
+            || entry & (pte::R | pte::W) == pte::W
+            || entry & pte::RESERVED != 0
+            || memory_type_reserved
+        {
+            return Err(WalkFault::Page);
         }
+        let global = table.global || entry & pte::G != 0;
+        if entry & (pte::R | pte::X) != 0 {
+            return Ok(Step::Leaf(Leaf {
+                read: entry,
+                entry: if global { entry | pte::G } else { entry },
+                address,
+                size: table.level,
+            }));
+        }
+        // A pointer to the next table: of its bits, these must be clear.
+        if entry & (pte::U | pte::A | pte::D | pte::PBMT) != 0 || table.level == 0 {
+            return Err(WalkFault::Page);
+        }
+        Ok(Step::Table(Table {
+            level: table.level - 1,
+            address: (entry >> 10 & ((1 << 44) - 1)) << 12,
+            global,
+        }))
+    }
+
+    /// Where addresses lie in guest-physical memory, as who looks from outside sees them: nothing is remembered or changed, and
+    /// rights are not asked. `None` for what is not mapped. Addresses that follow one another cost least in a row: those that
+    /// one table maps share the way to it.
+    pub fn locate<'a>(
+        &'a self,
+        ram: &'a Ram,
+        addresses: impl IntoIterator<Item = u64> + 'a,
+    ) -> impl Iterator<Item = Option<u64>> + 'a {
+        let paged = levels(self.state.csr.satp).filter(|_| self.state.privilege != Privilege::Machine);
+        // The table that the last leaf was found in, and an address that it maps.
+        let mut last: Option<(Table, u64)> = None;
+        addresses.into_iter().map(move |vaddr| {
+            let Some(levels) = paged else {
+                return Some(vaddr);
+            };
+            if !is_canonical(vaddr, levels) {
+                return None;
+            }
+            let shared = last.filter(|(table, of)| (of ^ vaddr) >> size_bits(table.level + 1) == 0);
+            let mut table = shared.map_or_else(|| self.root(levels), |(table, _)| table);
+            loop {
+                match self.step(ram, table, vaddr).ok()? {
+                    Step::Table(next) => table = next,
+                    Step::Leaf(leaf) => {
+                        last = Some((table, vaddr));
+                        return Some(leaf.physical()? | vaddr & ((1 << size_bits(leaf.size)) - 1));
+                    }
+                }
+            }
+        })
     }
 
     /// Whether a leaf allows an access.
@@ -440,7 +490,7 @@ impl Hart {
     }
 
     /// Reads a page-table entry, as S-mode. Tables are in RAM.
-    fn read_entry<B: Bus>(&self, bus: &mut B, address: u64) -> Option<u64> {
+    fn read_entry(&self, ram: &Ram, address: u64) -> Option<u64> {
         let allowed = self
             .state
             .csr
@@ -449,7 +499,7 @@ impl Hart {
         if allowed != Verdict::Allowed {
             return None;
         }
-        bus.ram().read_u64(address).ok()
+        ram.read_u64(address).ok()
     }
 }
 

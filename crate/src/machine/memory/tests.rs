@@ -161,3 +161,18 @@ fn nodes_need_harts_and_memory() {
     let error = refusal(4, 4, 7 << 20);
     assert!(error.to_string().contains("too few for 4 nodes"), "{error}");
 }
+
+#[test]
+fn many_addresses_are_translated_in_their_order() {
+    let machine = Machine::new(config(Engine::Interp, 1 << 20)).unwrap();
+    let addresses: Vec<u64> = (0..1000_u64)
+        .map(|at| at.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+        .collect();
+    let translate =
+        |hart, limit| futures::executor::block_on(machine.translate_many(hart, &addresses, limit));
+    // The hart has no page table yet.
+    let same: Vec<_> = addresses.iter().map(|&vaddr| Some(vaddr)).collect();
+    assert_eq!(translate(0, 4), Some(same.clone()));
+    assert_eq!(translate(0, 0), Some(same));
+    assert_eq!(translate(1, 4), None);
+}

@@ -471,3 +471,35 @@ fn an_update_sees_that_the_entry_changed() {
     let updated = hart.update_accessed(&mut world.memory, leaf, Access::Write, 0);
     assert_eq!(updated, Ok(None));
 }
+
+proptest! {
+    /// Addresses located together, in any order, are where each is by itself, and where a load finds it.
+    #[test]
+    fn many_addresses_are_where_each_is(
+        entries in prop::collection::vec((0..TABLES, prop::sample::select(&SLOTS), entry()), 0..40),
+        addresses in prop::collection::vec((vpn(), 0..4096_u64), 1..60),
+        odd in any::<u64>(),
+        privilege in prop::sample::select(vec![Privilege::User, Privilege::Supervisor, Privilege::Machine]),
+    ) {
+        let mut memory = Memory(Ram::new(BASE, TABLES * PAGE_SIZE).unwrap());
+        for (table, slot, entry) in entries {
+            memory.0.write_u64(BASE + table * PAGE_SIZE + slot * 8, entry).unwrap();
+        }
+        let mut hart = Hart::new(0, BASE);
+        hart.state.privilege = privilege;
+        hart.state.csr.satp = 8 << 60 | BASE >> 12;
+        let mut addresses: Vec<u64> = addresses.into_iter().map(|(vpn, offset)| address(vpn, offset)).collect();
+        addresses.push(odd);
+        let together: Vec<_> = hart.locate(&memory.0, addresses.iter().copied()).collect();
+        for (&vaddr, &found) in addresses.iter().zip(&together) {
+            prop_assert_eq!(hart.locate(&memory.0, [vaddr]).next(), Some(found));
+            // The load may set bits: it has tables of its own.
+            let mut own = Memory(Ram::new(BASE, TABLES * PAGE_SIZE).unwrap());
+            own.0.write(BASE, memory.0.slice(BASE, TABLES * PAGE_SIZE).unwrap()).unwrap();
+            let loaded = hart.translate(&mut own, vaddr, 1, Access::Read, privilege);
+            if let Ok(translation) = loaded {
+                prop_assert_eq!(Some(translation.physical), found);
+            }
+        }
+    }
+}

@@ -1,0 +1,177 @@
+// npm run bench:mem: what the memory system's parts are worth. Look-ups and locks by criterion, batches by a bench of their
+// own, and guests under the compiler with the fast table alone and with what is below it.
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+import { prepareGuest } from './debian.mjs';
+import { Tabvisor } from './engines/process.mjs';
+import { geometricMean, median } from './report.mjs';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const root = join(here, '../..');
+const recorded = (name) => JSON.parse(readFileSync(join(here, name), 'utf8'));
+const suite = recorded('checksums.json');
+const checksums = { ...suite, ...recorded('memory-checksums.json') };
+
+const usage = `npm run bench:mem -- [--json FILE]       write the rows there
+                     [--rounds N]      guests of each kind (default 3)
+                     [--only PARTS]    of lookups,batches,guests (default all)`;
+
+/** Goals by row: the greatest value that is asked for. */
+const GOALS = {
+  l1_hit_ns: 3,
+  const_generic_vs_runtime: 0.95,
+  chunk_batch_vs_one_by_one_100: 0.33,
+  fault_vs_fast_table: 0.77,
+  chase_vs_fast_table: 0.77,
+};
+
+/** Nanoseconds for one look-up, by criterion: its estimates are for a whole iteration, of `per` look-ups. */
+function estimate(group, name, per) {
+  const file = join(root, 'target/criterion', group, name, 'new/estimates.json');
+  if (!existsSync(file)) throw new Error(`criterion has measured no ${group}/${name}`);
+  return JSON.parse(readFileSync(file, 'utf8')).median.point_estimate / per;
+}
+
+function bench(name, ...more) {
+  const env = { ...process.env, CARGO_TARGET_DIR: join(root, 'target') };
+  const words = ['bench', '--quiet', '-p', 'tabvisor', '--bench', name, '--', ...more];
+  return execFileSync('cargo', words, {
+    cwd: root,
+    env,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+    maxBuffer: 1 << 26,
+  });
+}
+
+/** Look-ups in a level of the hierarchy. */
+const LOOKUPS = 4096;
+
+function lookups(add) {
+  console.log(bench('tlb', '--quick'));
+  const of = (group, name, per = LOOKUPS) => estimate(group, name, per);
+  const ns = (row, group, name, per) => add(row, of(group, name, per), 'ns');
+  const ratio = (row, [group, name], [other, base], per = LOOKUPS) =>
+    add(row, of(group, name, per) / of(other, base, per), 'ratio');
+  ns('l1_hit_ns', 'l1_hit', 'level');
+  ns('hierarchy_l1_hit_ns', 'l1_hit', 'unified');
+  for (const kind of ['unified', 'concurrent']) ns(`${kind}_l2_hit_ns`, 'l1_miss_l2_hit', kind);
+  for (const policy of ['lru', 'plru', 'lfu', 'fifo', 'random']) ns(`policy_${policy}_ns`, 'policy', policy);
+  ratio('const_generic_vs_runtime', ['geometry', 'in the type'], ['geometry', 'at run time']);
+  const second = 'geometry, second level';
+  ratio('const_generic_vs_runtime_l2', [second, 'in the type'], [second, 'at run time']);
+  ratio('copy_vs_clone', ['result', 'copied'], ['result', 'cloned, plain data']);
+  ratio('copy_vs_clone_on_the_heap', ['result', 'copied'], ['result', 'cloned, on the heap']);
+  ratio('prefetch_vs_none_l1_hit', ['l1_hit', 'unified,prefetch=4'], ['l1_hit', 'unified']);
+  ratio('adaptive_vs_none_l1_hit', ['l1_hit', 'unified,adaptive'], ['l1_hit', 'unified']);
+  const lock = (what) => [
+    ['shared', `parking_lot_ ${what}`],
+    ['shared', `std_ ${what}`],
+  ];
+  ratio('parking_lot_vs_std', ...lock('insert'), 1);
+  ratio('parking_lot_vs_std_contended', ...lock('fence, another writes'), 1);
+}
+
+function batches(add) {
+  const rows = bench('batch')
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line));
+  for (const { name, value, unit } of rows) add(name, value, unit);
+  add(
+    'batch_vs_sequential',
+    rows.find(({ name }) => name === 'chunk_batch_vs_one_by_one_100').value,
+    'ratio',
+  );
+}
+
+/** Host CPU seconds of each kernel, the least of `runs`, in one guest with these words for its TLB. */
+async function run(guest, words, runs) {
+  const engine = new Tabvisor('jit', ['--tlb', words]);
+  await engine.needs();
+  try {
+    const seconds = new Map([['boot', (await engine.boot(guest)).cpu_s]]);
+    for (const kernel of Object.keys(checksums)) {
+      const results = [];
+      for (let i = 0; i < runs; i++) results.push(await engine.run(kernel));
+      const wrong = results.find(({ checksum }) => checksum !== checksums[kernel]);
+      if (wrong) throw new Error(`${kernel} under --tlb ${words} has the checksum ${wrong.checksum}`);
+      seconds.set(kernel, Math.min(...results.map(({ cpu_s }) => cpu_s)));
+    }
+    return seconds;
+  } finally {
+    await engine.close();
+  }
+}
+
+/** Ways to remember translations that are held against the fast table alone. */
+const KINDS = {
+  fast_table: 'unified',
+  fast_table_by_per_cpu: 'per-cpu',
+  fast_table_by_concurrent: 'concurrent',
+  fast_table_by_prefetch: 'unified,prefetch=4',
+  fast_table_by_adaptive: 'unified,adaptive',
+  fast_table_by_no_walk_cache: 'unified,no-walk-cache',
+};
+
+async function guests(add, rounds) {
+  const guest = prepareGuest();
+  const words = ['fast', ...Object.values(KINDS)];
+  const seconds = new Map(words.map((name) => [name, []]));
+  for (let round = 0; round < rounds; round++) {
+    // Each round begins with another, so that none always comes first.
+    for (let at = 0; at < words.length; at++) {
+      const name = words[(round + at) % words.length];
+      console.log(`round ${round + 1}: --tlb ${name}`);
+      seconds.get(name).push(await run(guest, name, 3));
+    }
+  }
+  const middle = (name, kernel) => median(seconds.get(name).map((run) => run.get(kernel)));
+  for (const [row, name] of Object.entries(KINDS)) {
+    const ratios = new Map();
+    for (const kernel of ['boot', ...Object.keys(checksums)]) {
+      const value = middle(name, kernel) / middle('fast', kernel);
+      if (kernel in suite) ratios.set(kernel, value);
+      if (['boot', 'fault', 'chase', 'wide', 'switch'].includes(kernel))
+        add(`${kernel}_vs_${row}`, value, 'ratio');
+    }
+    add(`suite_vs_${row}`, geometricMean(ratios), 'ratio');
+  }
+}
+
+async function main() {
+  const string = { type: 'string' };
+  const { values } = parseArgs({
+    options: { json: string, rounds: string, only: string, help: { type: 'boolean' } },
+  });
+  if (values.help) return console.log(usage);
+  const rounds = Number(values.rounds ?? 3);
+  if (!Number.isInteger(rounds) || rounds < 1)
+    throw new Error(`--rounds: a count from 1 is wanted\n${usage}`);
+  const parts = { lookups, batches, guests: (add) => guests(add, rounds) };
+  const only = values.only?.split(',') ?? Object.keys(parts);
+  const odd = only.find((name) => !(name in parts));
+  if (odd !== undefined) throw new Error(`there is no part ${odd}\n${usage}`);
+
+  const rows = [];
+  const add = (name, value, unit) => rows.push({ name, value: Number(value.toFixed(4)), unit });
+  for (const name of only) await parts[name](add);
+  for (const { name, value, unit } of rows) {
+    const goal = GOALS[name];
+    const remark = goal === undefined ? '' : `  goal ${goal}${value <= goal ? '' : '  MISSED'}`;
+    console.log(`${name.padEnd(40)} ${value.toFixed(3).padStart(10)} ${unit}${remark}`);
+  }
+  if (values.json)
+    writeFileSync(values.json, `[\n${rows.map((row) => JSON.stringify(row)).join(',\n')}\n]\n`);
+}
+
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130));
+
+main().catch((error) => {
+  console.error(`bench: ${error.message}`);
+  process.exitCode = 1;
+});
