@@ -6,25 +6,27 @@ use tabvisor::mem::tlb::core::{Entry, View, keys};
 /// LRU, of pages of one size and more, as [`tabvisor::mem::tlb::core::TlbLevel`].
 pub struct RuntimeLevel {
     sets: usize,
+    set_bits: u32,
     ways: usize,
-    marks: Vec<u32>,
+    mark_words: usize,
+    marks: Vec<u64>,
     /// Keys and data of a set stand together.
     words: Vec<u64>,
-    order: Vec<Order<16>>,
+    order: Vec<Order<8>>,
     sizes: u8,
 }
 
-/// As the level has it.
-fn mark(vaddr: u64, size: u32) -> u32 {
-    (vaddr >> (12 + 9 * size)) as u32 ^ size << 29
-}
+const LANES: usize = 4;
+const ONES: u64 = 0x0001_0001_0001_0001;
 
 impl RuntimeLevel {
     pub fn new(sets: usize, ways: usize) -> Self {
         RuntimeLevel {
             sets,
+            set_bits: sets.trailing_zeros(),
             ways,
-            marks: vec![0; sets * ways],
+            mark_words: ways.div_ceil(LANES),
+            marks: vec![0; sets * ways.div_ceil(LANES)],
             words: vec![0; sets * ways * 2],
             order: vec![Order::START; sets],
             sizes: 0,
@@ -35,30 +37,47 @@ impl RuntimeLevel {
         (vaddr >> (12 + 9 * size)) as usize & (self.sets - 1)
     }
 
-    #[inline]
+    fn mark(&self, vaddr: u64, size: u32) -> u16 {
+        (vaddr >> (12 + 9 * size) >> self.set_bits) as u16 ^ (size as u16) << 13
+    }
+
+    #[inline(always)]
     pub fn get(&mut self, vaddr: u64, view: View) -> Option<Entry> {
-        let mut left = self.sizes;
+        if self.sizes & 1 != 0
+            && let Some(entry) = self.probe(vaddr, 0, view)
+        {
+            return Some(entry);
+        }
+        let mut left = self.sizes & !1;
         while left != 0 {
             let size = left.trailing_zeros();
             left &= left - 1;
-            let index = self.set_of(vaddr, size);
-            let marks = &self.marks[index * self.ways..][..self.ways];
-            let mark = mark(vaddr, size);
-            let mut likely = 0_u32;
-            for (way, &other) in marks.iter().enumerate() {
-                likely |= u32::from(other == mark) << way;
+            if let Some(entry) = self.probe(vaddr, size, view) {
+                return Some(entry);
             }
-            let [local, global] = keys(vaddr, size, view);
-            let start = index * self.ways * 2;
-            let (held, data) = self.words[start..start + self.ways * 2].split_at(self.ways);
+        }
+        None
+    }
+
+    #[inline(always)]
+    fn probe(&mut self, vaddr: u64, size: u32, view: View) -> Option<Entry> {
+        let index = self.set_of(vaddr, size);
+        let mark = self.mark(vaddr, size);
+        let keys = keys(vaddr, size, view);
+        let start = index * self.ways * 2;
+        let (held, data) = self.words[start..start + self.ways * 2].split_at(self.ways);
+        let marks = &self.marks[index * self.mark_words..][..self.mark_words];
+        for (word, marks) in marks.iter().enumerate() {
+            let differs = marks ^ (u64::from(mark) * ONES);
+            let mut likely = differs.wrapping_sub(ONES) & !differs & ONES << 15;
             while likely != 0 {
-                let way = likely.trailing_zeros() as usize;
-                likely &= likely - 1;
-                if held[way] == local || held[way] == global {
+                let way = word * LANES + (likely.trailing_zeros() / 16) as usize;
+                if keys.contains(&held[way]) {
                     let entry = Entry::of_words([held[way], data[way]]);
                     self.order[index].promote(way);
                     return Some(entry);
                 }
+                likely &= likely - 1;
             }
         }
         None
@@ -73,7 +92,9 @@ impl RuntimeLevel {
         let [key, data] = entry.words();
         let way = set[..self.ways].iter().position(|&key| key == 0).unwrap_or(0);
         (set[way], set[self.ways + way]) = (key, data);
-        self.marks[index * self.ways + way] = mark(vaddr, entry.size());
+        let mark = self.mark(vaddr, entry.size());
+        let word = &mut self.marks[index * self.mark_words + way / LANES];
+        *word |= u64::from(mark) << (way % LANES * 16);
         self.order[index].promote(way);
     }
 }

@@ -78,12 +78,13 @@ fn random_reaches_every_way_and_repeats_itself() {
     assert!(ways.iter().all(|&way| way < WAYS));
 }
 
-#[test]
-fn an_order_of_16_ways_is_one_of_a_list() {
-    let mut order = Order::<16>::START;
-    let mut list: Vec<usize> = (0..16).collect();
+/// An order against a list.
+fn order_is_a_list<const WAYS: usize>() {
+    let mut order = Order::<WAYS>::START;
+    let mut list: Vec<usize> = (0..WAYS).collect();
     for step in 0..500_usize {
-        let (a, b) = (step * 7 % 16, step * step % 16);
+        assert_eq!(order.last(), list[WAYS - 1], "{WAYS} ways, after {step} steps");
+        let (a, b) = (step * 7 % WAYS, step * step % WAYS);
         order.promote(a);
         list.retain(|&way| way != a);
         list.insert(0, a);
@@ -91,6 +92,15 @@ fn an_order_of_16_ways_is_one_of_a_list() {
         let (at_a, at_b) = (place(a), place(b));
         order.swap(a, b);
         list.swap(at_a, at_b);
-        assert_eq!(order.last(), list[15], "after {step} steps");
     }
+}
+
+#[test]
+fn an_order_is_that_of_a_list() {
+    order_is_a_list::<1>();
+    order_is_a_list::<2>();
+    order_is_a_list::<3>();
+    order_is_a_list::<4>();
+    order_is_a_list::<7>();
+    order_is_a_list::<8>();
 }

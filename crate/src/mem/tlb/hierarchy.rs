@@ -121,6 +121,8 @@ impl Hierarchy {
     }
 
     /// Tells what guesses about a look-up.
+    #[cold]
+    #[inline(never)]
     fn watch(&mut self, vaddr: u64, fetch: bool, found: Option<Entry>) {
         let first_use = found.is_some_and(Entry::is_ahead);
         self.stats.prefetches_useful += u64::from(first_use);

@@ -74,13 +74,6 @@ pub fn keys(vaddr: u64, size: u32, view: View) -> [u64; 2] {
     ]
 }
 
-/// A short form of a page's number and size, the same for equal ones and mostly different for others: what a set is
-/// searched by, since four of them are compared in one step.
-#[inline]
-pub(super) fn mark(vaddr: u64, size: u32) -> u32 {
-    (vaddr >> size_bits(size)) as u32 ^ size << 29
-}
-
 /// A key's part that says which page it is of.
 #[inline]
 pub(super) fn page_key(vaddr: u64, size: u32) -> u64 {
@@ -127,12 +120,6 @@ impl Entry {
     #[inline]
     pub fn words(self) -> [u64; 2] {
         [self.key, self.data]
-    }
-
-    /// Whether its key is one of two.
-    #[inline(always)]
-    pub(super) fn is_one_of(self, [local, global]: [u64; 2]) -> bool {
-        self.key == local || self.key == global
     }
 
     /// The same, marked as entered before anybody asked for it.

@@ -1,6 +1,6 @@
 //! One set-associative level.
 
-use super::entry::{Entry, NO_KEY, SIZES, View, is_of_page, is_of_space, keys, mark, page_key, size_bits};
+use super::entry::{Entry, NO_KEY, SIZES, View, is_of_page, is_of_space, keys, page_key, size_bits};
 use super::policy::{Chosen, Known, LRU, Policy, Select};
 use crate::mem::replacement::Replacement;
 
@@ -9,11 +9,17 @@ pub type L1Tlb = TlbLevel<64, 4, LRU>;
 /// The second level: 4096 entries.
 pub type L2Tlb = TlbLevel<512, 8, LRU>;
 
-/// A look-up compares the marks of all ways, and keys only where these are equal.
+/// Ways whose marks stand in one word.
+const LANES: usize = 4;
+/// A one in each of them.
+const ONES: u64 = 0x0001_0001_0001_0001;
+
+/// A look-up compares the marks of four ways at a time, and keys only where these are equal.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
 struct Set<const WAYS: usize> {
-    marks: [u32; WAYS],
+    /// For each way 16 bits of its page's number.
+    marks: [u64; 2],
     keys: [u64; WAYS],
     data: [u64; WAYS],
 }
@@ -22,6 +28,31 @@ impl<const WAYS: usize> Set<WAYS> {
     #[inline(always)]
     fn entry(&self, way: usize) -> Entry {
         Entry::of_words([self.keys[way], self.data[way]])
+    }
+
+    /// The way that holds one of these keys, whose page has this mark.
+    #[inline(always)]
+    fn find(&self, mark: u16, keys: [u64; 2]) -> Option<usize> {
+        for word in 0..WAYS.div_ceil(LANES) {
+            let differs = self.marks[word] ^ (u64::from(mark) * ONES);
+            // The top bit of each lane that is zero, and sometimes of one above such a lane.
+            let mut likely = differs.wrapping_sub(ONES) & !differs & ONES << 15;
+            while likely != 0 {
+                let way = (word * LANES + (likely.trailing_zeros() / 16) as usize) % WAYS;
+                if keys.contains(&self.keys[way]) {
+                    return Some(way);
+                }
+                likely &= likely - 1;
+            }
+        }
+        None
+    }
+
+    fn put(&mut self, way: usize, mark: u16, entry: Entry) {
+        let shift = way % LANES * 16;
+        let word = &mut self.marks[way / LANES];
+        *word = *word & !(0xffff << shift) | u64::from(mark) << shift;
+        [self.keys[way], self.data[way]] = entry.words();
     }
 }
 
@@ -49,7 +80,10 @@ where
     Policy<POLICY>: Select<WAYS>,
 {
     fn default() -> Self {
-        const { assert!(SETS.is_power_of_two(), "the number of sets is a power of two") };
+        const {
+            assert!(SETS.is_power_of_two(), "the number of sets is a power of two");
+            assert!(WAYS <= 2 * LANES, "a set has at most 8 ways");
+        }
         TlbLevel {
             sets: boxed(Self::EMPTY),
             known: boxed(Self::UNKNOWN),
@@ -73,7 +107,7 @@ where
     Policy<POLICY>: Select<WAYS>,
 {
     const EMPTY: Set<WAYS> = Set {
-        marks: [0; WAYS],
+        marks: [0; 2],
         keys: [NO_KEY; WAYS],
         data: [0; WAYS],
     };
@@ -82,6 +116,12 @@ where
     #[inline(always)]
     fn set_of(vaddr: u64, size: u32) -> usize {
         (vaddr >> size_bits(size)) as usize & (SETS - 1)
+    }
+
+    /// Bits of the page's number above those that say its set: most likely others than its neighbours' in the set.
+    #[inline(always)]
+    fn mark(vaddr: u64, size: u32) -> u16 {
+        (vaddr >> size_bits(size) >> SETS.trailing_zeros()) as u16 ^ (size as u16) << 13
     }
 
     /// The sizes that may be there, smallest first.
@@ -98,27 +138,26 @@ where
     /// The translation of the page around `vaddr`, as `view` sees it. That counts as a use.
     #[inline(always)]
     pub fn get(&mut self, vaddr: u64, view: View) -> Option<Entry> {
-        for size in self.sizes() {
-            let index = Self::set_of(vaddr, size);
-            let set = &self.sets[index];
-            let mark = mark(vaddr, size);
-            // All ways at once: which of them it is cannot be foretold, whether it is one mostly can.
-            let mut likely = 0_u32;
-            for (way, &other) in set.marks.iter().enumerate() {
-                likely |= u32::from(other == mark) << way;
-            }
-            let [local, global] = keys(vaddr, size, view);
-            while likely != 0 {
-                let way = likely.trailing_zeros() as usize % WAYS;
-                likely &= likely - 1;
-                let entry = set.entry(way);
-                if entry.is_one_of([local, global]) {
-                    self.policy.touch(&mut self.known[index], way, 1);
-                    return Some(entry);
-                }
-            }
+        // Most pages are of the smallest size, and there shifts by a constant do.
+        if self.sizes & 1 != 0
+            && let Some(entry) = self.probe(vaddr, 0, view)
+        {
+            return Some(entry);
         }
-        None
+        self.sizes()
+            .filter(|&size| size != 0)
+            .find_map(|size| self.probe(vaddr, size, view))
+    }
+
+    /// The same for one size.
+    #[inline(always)]
+    fn probe(&mut self, vaddr: u64, size: u32, view: View) -> Option<Entry> {
+        let index = Self::set_of(vaddr, size);
+        let set = &self.sets[index];
+        let way = set.find(Self::mark(vaddr, size), keys(vaddr, size, view))?;
+        let entry = set.entry(way);
+        self.policy.touch(&mut self.known[index], way, 1);
+        Some(entry)
     }
 
     /// Enters a translation, in place of what was known of its page in its space. Returns what had to give way.
@@ -139,9 +178,7 @@ where
             self.policy.fill(&mut self.known[index], way);
             (way, Some(self.sets[index].entry(way)))
         };
-        let set = &mut self.sets[index];
-        set.marks[way] = mark(vaddr, size);
-        [set.keys[way], set.data[way]] = entry.words();
+        self.sets[index].put(way, Self::mark(vaddr, size), entry);
         evicted
     }
 

@@ -136,7 +136,7 @@ macro_rules! against_reference {
                 run::<1, 1, $policy>(&steps)?;
                 run::<4, 2, $policy>(&steps)?;
                 run::<64, 4, $policy>(&steps)?;
-                run::<2, 16, $policy>(&steps)?;
+                run::<2, 8, $policy>(&steps)?;
             }
         )*}
     };

@@ -77,6 +77,13 @@ where
             }
             return Some(entry);
         }
+        self.get_second(vaddr, fetch, asker, stats)
+    }
+
+    /// The same where the first level has nothing. Apart, so that a hit there needs few registers.
+    #[cold]
+    #[inline(never)]
+    fn get_second(&mut self, vaddr: u64, fetch: bool, asker: Asker, stats: &mut TlbStats) -> Option<Entry> {
         let entry = match &mut self.second {
             Second::Private(level) => {
                 let entry = level.get(vaddr, asker.view)?;
