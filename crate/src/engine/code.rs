@@ -161,6 +161,15 @@ impl Page {
     }
 }
 
+/// What happened to pages.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Guest-physical pages that were written and so dropped.
+    pub written: Vec<u64>,
+    /// Guest-physical pages that were decoded, and had not been or had been dropped.
+    pub fresh: Vec<u64>,
+}
+
 /// All decoded pages of a machine.
 #[derive(Debug)]
 pub struct CodeCache {
@@ -172,9 +181,8 @@ pub struct CodeCache {
     pub drops: u64,
     /// Counts the times that a page became one that holds code: who remembers permissions to store forgets them.
     pub marks: u64,
-    /// Guest-physical pages that were written and so dropped, for who keeps more than decoded code of them; only where
-    /// that one takes them now and then.
-    pub written: Option<Vec<u64>>,
+    /// What happened to pages, for who keeps more than decoded code of them; only where that one takes it now and then.
+    pub changes: Option<Changes>,
     /// Heat of offsets in pages to come. It must not be 0.
     pub initial_heat: u16,
     /// What is known of pages to come, and is to be known of those that there are.
@@ -189,7 +197,7 @@ impl Default for CodeCache {
             instructions: 0,
             drops: 0,
             marks: 0,
-            written: None,
+            changes: None,
             initial_heat: u16::MAX,
             profile: None,
         }
@@ -216,6 +224,9 @@ impl CodeCache {
                 let mut page = Page::new(base, heat);
                 if let Some(profile) = &self.profile {
                     page.expect(bytes, heat, &mut profile.lock());
+                }
+                if let Some(changes) = &mut self.changes {
+                    changes.fresh.push(base);
                 }
                 vacant.insert(page)
             }
@@ -253,8 +264,8 @@ impl CodeCache {
                     page.tell(self.initial_heat, &mut profile.lock());
                 }
             }
-            if let Some(written) = &mut self.written {
-                written.push(base);
+            if let Some(changes) = &mut self.changes {
+                changes.written.push(base);
             }
         }
         self.drops += 1;

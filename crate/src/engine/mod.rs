@@ -15,6 +15,7 @@ pub mod tiered;
 
 use crate::ir::passes::PassSet;
 use crate::isa::riscv::hart::Hart;
+use crate::jit::gc;
 use crate::mem::tlb::TlbConfig;
 use fetch::FetchCache;
 use serde::{Deserialize, Serialize};
@@ -92,6 +93,34 @@ pub struct EngineConfig {
     pub passes: PassSet,
     /// How translations of addresses are remembered.
     pub tlb: TlbConfig,
+    /// How compiled code is collected.
+    pub gc: GcConfig,
+}
+
+/// Which compiled code is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GcConfig {
+    /// How it is collected.
+    pub mode: gc::Mode,
+    /// Bytes of it, with what belongs to it, beyond which some must go.
+    pub bytes: usize,
+}
+
+impl Default for GcConfig {
+    fn default() -> Self {
+        GcConfig {
+            mode: gc::Mode::default(),
+            // The browser's machine code for ours takes several times as much beside it.
+            bytes: if cfg!(target_arch = "wasm32") { 24 << 20 } else { 64 << 20 },
+        }
+    }
+}
+
+impl GcConfig {
+    /// The collector's budget.
+    pub fn budget(&self) -> gc::Budget {
+        gc::Budget::of(self.bytes)
+    }
 }
 
 impl From<Engine> for EngineConfig {

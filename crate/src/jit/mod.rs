@@ -3,6 +3,7 @@
 //! A back end turns a [`crate::ir::Region`] into a function of the host, as [`crate::ir::abi`] describes it. In the page it
 //! is a WebAssembly module, natively machine code by Cranelift. Back ends know nothing of the guest's instruction set.
 
+pub mod gc;
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod harness;
 #[cfg(not(target_arch = "wasm32"))]
@@ -97,6 +98,8 @@ pub trait Backend: fmt::Debug + Send {
     fn code_bytes(&self) -> usize;
     /// WebAssembly modules made so far; natively 0.
     fn modules(&self) -> usize;
+    /// The host's clock, in microseconds from whenever: to tell how long something took.
+    fn now_us(&self) -> f64;
     /// The longest that a call of `finished` has taken, in microseconds: the guest stands still meanwhile. 0 where code is
     /// compiled beside the guest.
     fn longest_stall_us(&self) -> u64 {

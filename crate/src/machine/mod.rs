@@ -257,7 +257,7 @@ impl Machine {
         (self.entropy.0)(&mut seed);
         self.code.clear();
         if let Some(jit) = &mut self.jit {
-            jit.clear();
+            jit.memory_changed();
         }
         (self.cores, self.power) = boot::power_on(&self.images, &mut self.board, harts, &self.nodes, seed)?;
         self.tlbs = Manager::new(self.tlbs.config(), harts);

@@ -6,7 +6,7 @@ use crate::engine::tiered::JitStats;
 use crate::mem::tlb::TlbStats;
 
 /// Figures since power-on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Stats {
     /// Instructions retired, all harts.
     pub instructions: u64,

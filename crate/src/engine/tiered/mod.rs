@@ -8,9 +8,11 @@
 //! State is exact at the top of the loop, as in the interpreter, so interrupts, flushes and writes to code are dealt with
 //! there by both in the same way.
 
+mod collect;
 mod context;
 mod helpers;
 mod look;
+mod original;
 mod policy;
 mod source;
 mod stats;
@@ -18,10 +20,12 @@ mod translations;
 
 pub use context::{Context, Targets, abi};
 pub use policy::Policy;
+use original::Original;
 pub use stats::JitStats;
+use translations::Keepers;
 pub use translations::{Key, State, Translation, Translations};
 
-use super::code::{CodeCache, Page};
+use super::code::{Changes, CodeCache, Page};
 use super::interpreter::{self, Entry, OFFSET, Systems};
 use super::profile::{self, Profile};
 use super::{Core, EngineConfig, Leave};
@@ -31,8 +35,10 @@ use crate::ir::{self, Point, PointId};
 use crate::isa::riscv::hart::FetchFlush;
 use crate::isa::riscv::mmu::Probe;
 use crate::jit::region::form;
-use crate::jit::{Backend, Finished, Job, Tier};
+use crate::jit::gc::{self, Collector, Pauses};
+use crate::jit::{Backend, CompileError, Finished, Job, Tier};
 use crate::mem::Bus;
+use rustc_hash::FxHashSet;
 use source::GuestCode;
 
 /// Rounding modes below this are valid; compiled code relies on it (`frm`).
@@ -47,16 +53,27 @@ pub struct Jit {
     passes: PassSet,
     profile: profile::Shared,
     finished: Vec<Finished>,
+    collector: Box<dyn Collector>,
+    /// What is to be freed next.
+    freed: Vec<u32>,
+    pauses: Pauses,
+    /// Guest-physical addresses that are looked at the next time that execution arrives there, since those that sleep had
+    /// entries there.
+    expected: FxHashSet<u64>,
+    /// There was no room for code, and that was said.
+    said_no_room: bool,
     stats: JitStats,
 }
 
 impl Jit {
     /// With this back end. `code` must be the one that it runs with.
     pub fn new(backend: Box<dyn Backend>, config: EngineConfig, code: &mut CodeCache) -> Self {
-        let EngineConfig { policy, passes, .. } = config;
+        let EngineConfig {
+            policy, passes, gc, ..
+        } = config;
         let policy = policy.unwrap_or_else(|| Policy::usual(backend.is_immediate()));
         code.initial_heat = policy.quick_arrivals.max(1);
-        code.written = Some(Vec::new());
+        code.changes = Some(Changes::default());
         let profile = profile::Shared::default();
         code.profile = Some(profile::Shared::clone(&profile));
         Jit {
@@ -66,13 +83,27 @@ impl Jit {
             passes,
             profile,
             finished: Vec::new(),
+            collector: gc::collector(gc.mode, gc.budget()),
+            freed: Vec::new(),
+            pauses: Pauses::default(),
+            expected: FxHashSet::default(),
+            said_no_room: false,
             stats: JitStats::default(),
         }
     }
 
-    /// Forgets all code.
-    pub fn clear(&mut self) {
-        self.translations.clear(&mut *self.backend);
+    /// Memory holds something else now.
+    pub fn memory_changed(&mut self) {
+        self.with_keepers(Translations::drop_all);
+    }
+
+    /// Does something with the translations, and with who keeps their code.
+    fn with_keepers<R>(&mut self, f: impl FnOnce(&mut Translations, &mut Keepers<'_>) -> R) -> R {
+        let mut keepers = Keepers {
+            collector: &mut *self.collector,
+            backend: &mut *self.backend,
+        };
+        f(&mut self.translations, &mut keepers)
     }
 
     /// What was learned of the code that ran; the pages of `code` are asked for it.
@@ -96,6 +127,11 @@ impl Jit {
         stats.longest_stall_us = self.backend.longest_stall_us();
         stats.pending = self.backend.pending() as u64;
         stats.regions = self.translations.count() as u64;
+        stats.gc.recompiled = self.translations.recompiled;
+        stats.gc.put_to_sleep = self.translations.dropped;
+        stats.gc.mode = self.collector.mode();
+        self.collector.tell(&mut stats.gc);
+        stats.gc.note_pauses(&self.pauses);
         stats.profile_pages = self.profile.lock().len() as u64;
         for targets in cores.iter().filter_map(|core| core.targets.as_deref()) {
             let (hits, misses) = targets.lookups();
@@ -113,11 +149,7 @@ impl Jit {
             self.take(done, code);
         }
         self.finished = finished;
-        let bytes = self.backend.code_bytes();
-        if bytes > self.policy.most_code_bytes {
-            log::debug!(target: "jit", "{bytes} bytes of code are too many: all regions are given back");
-            self.clear();
-        }
+        self.collect_garbage(code);
     }
 
     /// Takes a job that is done.
@@ -125,8 +157,13 @@ impl Jit {
         let state = match result {
             Ok(code) => {
                 self.stats.compiled += 1;
+                self.said_no_room = false;
                 log::debug!(target: "jit", "region {number} is ready: {} bytes of code", code.bytes);
                 State::Ready(code)
+            }
+            Err(error @ CompileError::NoRoom(_)) => {
+                self.no_room(number, &error);
+                return;
             }
             Err(error) => {
                 self.stats.refused += 1;
@@ -134,7 +171,7 @@ impl Jit {
                 State::Refused
             }
         };
-        self.translations.finish(number, state, &mut *self.backend);
+        self.with_keepers(|translations, keepers| translations.finish(number, state, keepers));
         if let (State::Ready(_), Some(translation)) = (state, self.translations.get(number)) {
             // The next to arrive at an entry looks for it at once.
             let entries = translation.entries.iter();
@@ -155,12 +192,17 @@ impl Jit {
         let physical = unsafe { (*page).physical } | pc & OFFSET;
         let key = Key::new(pc, physical, privilege);
         let mut retry = self.policy.retry_arrivals;
-        if self.translations.find(key).is_none() {
-            retry = self.translate(core, code, bus, key, Tier::Quick);
+        let was_expected = !self.expected.is_empty() && self.expected.remove(&physical);
+        if self.translations.find(key).is_none() && !self.revive(core, code, bus, key) {
+            retry = match was_expected {
+                // Other code is there now, which has yet to show that it is hot.
+                true => code.initial_heat,
+                false => self.translate(core, code, bus, key, Tier::Quick),
+            };
         }
         let retry = match self.translations.find(key) {
             None => retry,
-            Some((translation, entry)) => match translation.state {
+            Some((number, translation, entry)) => match translation.state {
                 State::Refused => u16::MAX,
                 State::Pending => self.policy.retry_arrivals,
                 State::Ready(compiled) => {
@@ -171,6 +213,7 @@ impl Jit {
                         };
                         let targets = core.targets.get_or_insert_default();
                         targets.insert(privilege, pc, target, global);
+                        self.collector.used(number);
                         return Some(target);
                     }
                     self.policy.retry_arrivals
@@ -209,6 +252,13 @@ impl Jit {
             let page = pages.iter().find(|page| page.0 == pc & !OFFSET);
             page.map(|page| page.1 | pc & OFFSET)
         };
+        let Some(original) = Original::read(&formed.ranges, &pages, guest.bus.ram()) else {
+            return u16::MAX;
+        };
+        if guest.bus.ram().has_stale_code() {
+            // What was decoded may be what was there before: another time.
+            return 1;
+        }
         let entries = formed.entries.iter();
         let entries = entries.map(|&pc| {
             Some(Key {
@@ -236,10 +286,12 @@ impl Jit {
             key,
             entries,
             pages,
+            original,
             points: formed.region.points.clone(),
             tier,
             state: State::Pending,
             ticks,
+            asleep: false,
         });
         let (why, count) = match tier {
             Tier::Quick => ("arrivals there", u32::from(self.policy.quick_arrivals)),
@@ -262,7 +314,7 @@ impl Jit {
             self.take(done, code);
         } else if self.backend.submit(job).is_err() {
             // Too much waits already: another time.
-            self.translations.forget(number, &mut *self.backend);
+            self.with_keepers(|translations, keepers| translations.forget(number, keepers));
         }
         self.policy.retry_arrivals
     }
@@ -452,13 +504,7 @@ pub fn run<B: Bus>(
 fn synchronise<B: Bus>(core: &mut Core, code: &mut CodeCache, jit: &mut Jit, bus: &mut B) {
     let flush = core.hart.fetch_flush;
     interpreter::synchronise(core, code, bus);
-    if let Some(written) = &mut code.written
-        && !written.is_empty()
-    {
-        for page in written.drain(..) {
-            jit.translations.drop_page(page, &mut *jit.backend);
-        }
-    }
+    jit.take_changes(code);
     let Some(targets) = &mut core.targets else {
         return;
     };

@@ -16,8 +16,6 @@ pub struct Policy {
     pub look_every: u64,
     /// Regions that may wait for the back end.
     pub most_pending: usize,
-    /// Bytes of code beyond which all regions are given back, to begin anew.
-    pub most_code_bytes: usize,
 }
 
 impl Policy {
@@ -29,7 +27,6 @@ impl Policy {
         hot_ticks: 20_000,
         look_every: 2_000_000,
         most_pending: 200,
-        most_code_bytes: 64 << 20,
     };
     /// For Cranelift: a region costs about a millisecond, as much as interpreting half a million instructions. It must promise
     /// to run for long.

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::jit::Tier;
+use crate::jit::gc::GcStats;
 
 /// Figures since power-on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct JitStats {
     /// Instructions retired by compiled code.
     pub instructions: u64,
@@ -32,7 +33,7 @@ pub struct JitStats {
     pub compiled: u64,
     /// Regions that it could not compile.
     pub refused: u64,
-    /// Regions dropped because their code was written.
+    /// Regions put to sleep or dropped because their code was written.
     pub dropped: u64,
     /// Regions held now.
     pub regions: u64,
@@ -48,6 +49,8 @@ pub struct JitStats {
     pub target_hits: u64,
     /// Look-ups that found none.
     pub target_misses: u64,
+    /// The collector's.
+    pub gc: GcStats,
 }
 
 impl JitStats {

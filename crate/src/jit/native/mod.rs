@@ -23,7 +23,7 @@ mod tests;
 mod text;
 mod thunk;
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use parking_lot::Mutex;
 
@@ -85,6 +85,8 @@ pub struct NativeBackend {
     work: Work,
     pending: usize,
     trampoline: usize,
+    /// When it was made.
+    start: Instant,
     abi: Abi,
     passes: PassSet,
     /// `None` where the host cannot run its code or Cranelift is wanted.
@@ -130,6 +132,7 @@ impl NativeBackend {
             work,
             pending: 0,
             trampoline,
+            start: Instant::now(),
             abi,
             passes,
             quick,
@@ -224,5 +227,9 @@ impl Backend for NativeBackend {
 
     fn modules(&self) -> usize {
         0
+    }
+
+    fn now_us(&self) -> f64 {
+        self.start.elapsed().as_secs_f64() * 1e6
     }
 }

@@ -1,12 +1,15 @@
 //! From what was found to belong to a region to the region itself: lifts each block, joins them, and settles what needs
 //! all of them: their order, polls, guards, and which slots are kept in locals.
 
+use std::ops::Range;
+
 use super::discover::{ContextId, Discovered, Limits, Place, PlaceMap, Profile, Source, discover};
 use super::lift::{Builder, FloatState, Flow, Guard, V};
 use super::slots;
 use crate::ir::{Block, BlockId, Compare, Inst, Region, SlotSet, Terminator, Value};
 use crate::isa::riscv::insn::Insn;
 use crate::isa::riscv::ops::Ops;
+use crate::mem::PAGE_SIZE;
 
 /// A region with what the run loop must know of it.
 #[derive(Debug)]
@@ -20,6 +23,9 @@ pub struct Formed {
     /// Guest-virtual addresses of the pages that its code is in: it is valid while all of them are mapped as they were,
     /// and hold what they held.
     pub pages: Vec<u64>,
+    /// Guest-virtual addresses of the code itself, in ascending order: each range lies in one page, and none touches the next
+    /// within a page.
+    pub ranges: Vec<Range<u64>>,
 }
 
 /// Forms the region that starts at `entry`. `None` if nothing can be compiled there.
@@ -290,6 +296,7 @@ impl Emit {
             entries,
             starts,
             pages: self.found.pages,
+            ranges: ranges(&self.found.insns),
         }
     }
 
@@ -358,6 +365,26 @@ impl Emit {
 
 fn region_pc(drafts: &[Option<Draft>], id: BlockId) -> u64 {
     drafts[id.0 as usize].as_ref().map_or(0, |draft| draft.block.pc)
+}
+
+/// Where these instructions lie.
+fn ranges(insns: &[(u64, Insn)]) -> Vec<Range<u64>> {
+    // Only the half of an instruction that lies in this page counts: with the other it is interpreted.
+    let mut each: Vec<_> = insns
+        .iter()
+        .map(|&(pc, insn)| pc..pc + u64::from(insn.len).min(PAGE_SIZE - pc % PAGE_SIZE))
+        .collect();
+    each.sort_unstable_by_key(|range| range.start);
+    let mut ranges: Vec<Range<u64>> = Vec::new();
+    for range in each {
+        match ranges.last_mut() {
+            Some(last) if range.start <= last.end && !range.start.is_multiple_of(PAGE_SIZE) => {
+                last.end = last.end.max(range.end);
+            }
+            _ => ranges.push(range),
+        }
+    }
+    ranges
 }
 
 /// The blocks that can be reached, each after those before it but for loops.

@@ -229,6 +229,10 @@ impl Backend for WasmBackend {
         self.modules
     }
 
+    fn now_us(&self) -> f64 {
+        now_ms() * 1000.0
+    }
+
     fn longest_stall_us(&self) -> u64 {
         (self.longest_ms * 1000.0) as u64
     }
