@@ -64,6 +64,11 @@ export interface MachineOptions {
    * there are, a wrong one is answered with. Default: what was measured to be best.
    */
   tlb?: string;
+  /**
+   * How compiled code is collected: words separated by commas, one of `generational`, `simple` and `off`, and
+   * `budget=MIB` for how much is kept. Default: `generational`.
+   */
+  gc?: string;
   /** Tag under which the guest mounts the in-memory share over 9p. Default: `share`; `false` for none. */
   share?: string | false;
   /** What `profile()` of another machine with the same software gave: code that was hot then is compiled at once. */
@@ -165,6 +170,7 @@ function toWire(options: MachineOptions): WireConfig {
     harts: options.harts ?? 1,
     engine: options.engine ?? 'auto',
     tlb: options.tlb,
+    gc: options.gc,
     append: options.append ?? '',
     kernel: image('kernel', options.kernel),
     initrd: image('initrd', options.initrd),

@@ -58,6 +58,8 @@ export interface WireConfig {
   readonly engine: EngineName;
   /** How translations of addresses are remembered, in words that the machine reads; absent for what is usual. */
   readonly tlb?: string;
+  /** How compiled code is collected, in such words. */
+  readonly gc?: string;
   readonly append: string;
   /** Without one the embedded monitor runs. */
   readonly kernel?: WireImage;
@@ -100,6 +102,33 @@ export interface JitStats {
   readonly targetMisses: number;
   /** The longest that the guest has stood still while code was compiled, in milliseconds. */
   readonly longestStallMs: number;
+  readonly gc: GcStats;
+}
+
+/** What the collector of compiled code has done since power-on, and what it holds. */
+export interface GcStats {
+  /** Collections of the young, and of all. */
+  readonly minor: number;
+  readonly major: number;
+  /** Bytes of the young, of the old, and of those whose source was written and that may be what it was. */
+  readonly youngBytes: number;
+  readonly oldBytes: number;
+  readonly asleepBytes: number;
+  /** Regions that have become old, that were freed, and whose source was found to be what it was. */
+  readonly promoted: number;
+  readonly freed: number;
+  readonly revived: number;
+  /** Regions compiled again that had been given back. */
+  readonly recompiled: number;
+  /** Regions moved into new modules so that the old ones could be given back, and the bytes of those. */
+  readonly moved: number;
+  readonly returnedBytes: number;
+  /** How many steps of collections took up to 1, 2, 4, 8… microseconds. */
+  readonly pauses: readonly number[];
+  /** What half of them and 99 in 100 did not exceed, and the longest, in microseconds. */
+  readonly pauseP50Us: number;
+  readonly pauseP99Us: number;
+  readonly pauseMaxUs: number;
 }
 
 /** Counters since power-on. */
@@ -268,6 +297,7 @@ export function parseConfig(value: unknown): WireConfig {
   const initrd = optional(from['initrd'], (v) => image(v, 'the initrd'));
   const bios = optional(from['bios'], (v) => image(v, 'the firmware'));
   const tlb = optional(from['tlb'], (v) => text(v, 'the TLB\u2019s words', MAX_TLB_LENGTH));
+  const gc = optional(from['gc'], (v) => text(v, 'the collector\u2019s words', MAX_TLB_LENGTH));
   const share = optional(from['share'], (v) => text(v, 'the share\u2019s tag', 31));
   return {
     memoryMiB: whole(from['memoryMiB'], 'memory in MiB', MEMORY_MIB.min, MEMORY_MIB.max),
@@ -282,6 +312,7 @@ export function parseConfig(value: unknown): WireConfig {
     ...(initrd && { initrd }),
     ...(bios && { bios }),
     ...(tlb !== undefined && { tlb }),
+    ...(gc !== undefined && { gc }),
     ...(share !== undefined && { share }),
   };
 }
@@ -347,8 +378,13 @@ export function parseRequest(value: unknown): Request {
 
 function figures(value: unknown): void {
   const { jit, ...own } = fields(value, 'the figures');
-  const compiler = jit === undefined ? {} : fields(jit, 'the compiler\u2019s figures');
-  if (![...Object.values(own), ...Object.values(compiler)].every((v) => typeof v === 'number'))
+  const { gc, ...compiler } =
+    jit === undefined ? { gc: undefined } : fields(jit, 'the compiler\u2019s figures');
+  const { pauses, ...collector } =
+    gc === undefined ? { pauses: [] } : fields(gc, 'the collector\u2019s figures');
+  if (!Array.isArray(pauses)) throw new ProtocolError('the collector\u2019s pauses must be a list');
+  const all: unknown[] = [own, compiler, collector, pauses].flatMap((part) => Object.values<unknown>(part));
+  if (!all.every((v) => typeof v === 'number'))
     throw new ProtocolError('figures must be numbers');
 }
 

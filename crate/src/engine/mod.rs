@@ -111,15 +111,42 @@ impl Default for GcConfig {
         GcConfig {
             mode: gc::Mode::default(),
             // The browser's machine code for ours takes several times as much beside it.
-            bytes: if cfg!(target_arch = "wasm32") { 24 << 20 } else { 64 << 20 },
+            bytes: if cfg!(target_arch = "wasm32") {
+                24 << 20
+            } else {
+                64 << 20
+            },
         }
     }
 }
+
+/// Words that say no [`GcConfig`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} says nothing of how code is collected; words, separated by commas, are: generational, simple or off; budget=MIB"
+)]
+pub struct BadGcWord(String);
 
 impl GcConfig {
     /// The collector's budget.
     pub fn budget(&self) -> gc::Budget {
         gc::Budget::of(self.bytes)
+    }
+
+    /// What these words say, the others being as usual: `generational`, `simple` or `off`, and `budget=MIB`.
+    pub fn parse(words: &str) -> Result<Self, BadGcWord> {
+        let mut config = GcConfig::default();
+        for word in words.split(',').filter(|word| !word.is_empty()) {
+            let bad = || BadGcWord(word.into());
+            match word.strip_prefix("budget=") {
+                Some(mib) => {
+                    let mib = mib.parse::<u16>().ok().filter(|&mib| mib > 0);
+                    config.bytes = usize::from(mib.ok_or_else(bad)?) << 20;
+                }
+                None => config.mode = word.parse().map_err(|_| bad())?,
+            }
+        }
+        Ok(config)
     }
 }
 
@@ -141,4 +168,29 @@ pub enum Leave {
     Waiting,
     /// The hart called the host's firmware; `pc` is at the `ecall`.
     FirmwareCall,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_say_how_code_is_collected() {
+        let usual = GcConfig::default();
+        assert_eq!(GcConfig::parse(""), Ok(usual));
+        let config = GcConfig::parse("budget=3,off").unwrap();
+        assert_eq!((config.mode, config.bytes), (gc::Mode::Off, 3 << 20));
+        for bad in [
+            "Off",
+            "budget=",
+            "budget=0",
+            "budget=-1",
+            "budget=65536",
+            "budget=1M",
+            "simple, off",
+        ] {
+            let error = GcConfig::parse(bad).unwrap_err().to_string();
+            assert!(error.contains("generational, simple or off"), "{error}");
+        }
+    }
 }

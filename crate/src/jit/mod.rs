@@ -69,6 +69,15 @@ pub struct Finished {
     pub result: Result<Code, CompileError>,
 }
 
+/// What moving code together has come to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Compaction {
+    /// Functions moved.
+    pub moved: u64,
+    /// Bytes of memory given back: of modules that nothing refers to any more, or of arenas.
+    pub returned_bytes: u64,
+}
+
 /// A compiler.
 pub trait Backend: fmt::Debug + Send {
     /// Takes a job, or gives it back if too much is waiting already.
@@ -96,8 +105,14 @@ pub trait Backend: fmt::Debug + Send {
     unsafe fn call(&self, function: usize, state: *mut u8, entry: u32) -> u32;
     /// Bytes of code held.
     fn code_bytes(&self) -> usize;
-    /// WebAssembly modules made so far; natively 0.
+    /// WebAssembly modules that hold code now; natively 0.
     fn modules(&self) -> usize;
+    /// Does a bounded part of moving code together, so that memory which holds little of it any more can be given back. Code
+    /// that has another place since is added to `moved`, with its number: nobody may call it at the old one. Whether it did
+    /// anything.
+    fn compact(&mut self, moved: &mut Vec<(u32, Code)>) -> bool;
+    /// What that has come to so far.
+    fn compaction(&self) -> Compaction;
     /// The host's clock, in microseconds from whenever: to tell how long something took.
     fn now_us(&self) -> f64;
     /// The longest that a call of `finished` has taken, in microseconds: the guest stands still meanwhile. 0 where code is

@@ -9,7 +9,7 @@ use web_sys::Blob;
 use super::host::{PausableClock, entropy, epoch_ns};
 use super::machine::WebMachine;
 use crate::engine::profile;
-use crate::engine::{Engine, EngineConfig};
+use crate::engine::{Engine, EngineConfig, GcConfig};
 use crate::machine::{Clock, Image, Machine, MachineConfig};
 use crate::mem::HugePages;
 use crate::mem::tlb::TlbConfig;
@@ -100,6 +100,7 @@ pub struct MachineBuilder {
     append: String,
     engine: Engine,
     tlb: TlbConfig,
+    gc: GcConfig,
     bios: Option<Image>,
     kernel: Option<Image>,
     initrd: Option<Image>,
@@ -118,6 +119,7 @@ impl MachineBuilder {
             append: String::new(),
             engine: Engine::Auto,
             tlb: TlbConfig::default(),
+            gc: GcConfig::default(),
             bios: None,
             kernel: None,
             initrd: None,
@@ -149,6 +151,12 @@ impl MachineBuilder {
     /// Chooses how translations of addresses are remembered: words as [`TlbConfig::parse`] takes them.
     pub fn tlb(&mut self, words: &str) -> Result<(), JsError> {
         self.tlb = TlbConfig::parse(words)?;
+        Ok(())
+    }
+
+    /// Chooses how compiled code is collected: words as [`GcConfig::parse`] takes them.
+    pub fn gc(&mut self, words: &str) -> Result<(), JsError> {
+        self.gc = GcConfig::parse(words)?;
         Ok(())
     }
 
@@ -213,6 +221,7 @@ impl MachineBuilder {
             entropy: Box::new(entropy),
             engine: EngineConfig {
                 tlb: self.tlb,
+                gc: self.gc,
                 ..self.engine.into()
             },
             clock: Clock::Host(Box::new(move || guest_clock.now_ns())),

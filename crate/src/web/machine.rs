@@ -10,6 +10,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use super::ExitKind;
 use super::host::PausableClock;
 use crate::engine::profile::Profile;
+use crate::jit::gc::GcStats;
 use crate::machine::{Exit, Machine};
 use crate::storage::fs::{FsResult, MemoryFs};
 
@@ -80,7 +81,7 @@ pub struct JitCounters {
     pub profile_pages: f64,
     /// Regions held now.
     pub regions: f64,
-    /// WebAssembly modules made.
+    /// WebAssembly modules that hold code now.
     pub modules: f64,
     /// Bytes of code held now.
     #[wasm_bindgen(js_name = codeBytes)]
@@ -94,6 +95,46 @@ pub struct JitCounters {
     /// The longest that the guest has stood still while code was compiled, in milliseconds.
     #[wasm_bindgen(js_name = longestStallMs)]
     pub longest_stall_ms: f64,
+    gc: GcStats,
+}
+
+/// Counters of the collector, by the names that JavaScript has for them.
+macro_rules! gc_counters {
+    ($($field:ident as $getter:ident: $name:literal, $what:literal;)*) => {
+        #[wasm_bindgen]
+        impl JitCounters {
+            $(
+                #[doc = $what]
+                #[wasm_bindgen(getter, js_name = $name)]
+                pub fn $getter(&self) -> f64 {
+                    self.gc.$field as f64
+                }
+            )*
+
+            /// How many steps of collections took up to 1, 2, 4, 8… microseconds.
+            #[wasm_bindgen(getter, js_name = "pausesByDoublingUs")]
+            pub fn pauses_by_doubling_us(&self) -> Vec<f64> {
+                self.gc.pauses_by_doubling_us.iter().map(|&count| count as f64).collect()
+            }
+        }
+    };
+}
+
+gc_counters! {
+    minor as minor_collections: "minorCollections", "Minor collections.";
+    major as major_collections: "majorCollections", "Major collections.";
+    young_bytes as young_bytes: "youngBytes", "Bytes of young translations.";
+    old_bytes as old_bytes: "oldBytes", "Bytes of old ones.";
+    asleep_bytes as asleep_bytes: "asleepBytes", "Bytes of those that sleep.";
+    promoted as promoted: "promoted", "Translations that have become old.";
+    freed as freed: "freed", "Translations freed because they were not used.";
+    revived as revived: "revived", "Translations whose source turned out to be what it was.";
+    recompiled as recompiled: "recompiled", "Regions compiled again that had been given back.";
+    moved as moved: "moved", "Regions moved into new modules.";
+    returned_bytes as returned_bytes: "returnedBytes", "Bytes of modules given back.";
+    pause_p50_us as pause_p50_us: "pauseP50Us", "What half of the pauses did not exceed, in microseconds.";
+    pause_p99_us as pause_p99_us: "pauseP99Us", "What 99 in 100 pauses did not exceed, in microseconds.";
+    pause_max_us as pause_max_us: "pauseMaxUs", "The longest pause, in microseconds.";
 }
 
 /// One entry of the share.
@@ -246,6 +287,7 @@ impl WebMachine {
             target_hits: stats.target_hits as f64,
             target_misses: stats.target_misses as f64,
             longest_stall_ms: stats.longest_stall_us as f64 / 1e3,
+            gc: stats.gc,
         })
     }
 

@@ -57,6 +57,7 @@ impl Engine {
                 synchronous: config.engine.synchronous,
                 passes: PassSet::ALL,
                 tlb: config.engine.tlb,
+                gc: config.engine.gc,
             },
         };
         Machine::new(MachineConfig { engine, ..config })

@@ -19,6 +19,11 @@ pub struct Tally {
     /// Instructions, and those of them that compiled code ran.
     instructions: u64,
     compiled: u64,
+    /// Collections, regions freed and moved by them, and regions whose source was found to be what it was.
+    collections: u64,
+    freed: u64,
+    moved: u64,
+    revived: u64,
 }
 
 impl Tally {
@@ -49,6 +54,10 @@ impl Tally {
         self.regions += jit.quick_regions + jit.hot_regions;
         self.instructions += stats.instructions;
         self.compiled += jit.instructions;
+        self.collections += jit.gc.minor + jit.gc.major;
+        self.freed += jit.gc.freed;
+        self.moved += jit.gc.moved;
+        self.revived += jit.gc.revived;
     }
 
     /// Panics unless enough was compiled and run to the end.
@@ -67,6 +76,10 @@ impl Tally {
             self.compiled * 4 > self.instructions,
             "compiled code ran too little: {self}"
         );
+        assert!(
+            self.collections > 0 && self.freed > 0 && self.revived > 0,
+            "too little was collected: {self}"
+        );
     }
 }
 
@@ -75,14 +88,18 @@ impl fmt::Display for Tally {
         write!(
             f,
             "{} guests with one hart, {} of them to the end, {} with several, {} of them to the end, {} regions, {} \
-             instructions, {} of them in compiled code",
+             instructions, {} of them in compiled code, {} collections, {} regions freed, {} moved, {} revived",
             self.single,
             self.ended,
             self.several,
             self.several_ended,
             self.regions,
             self.instructions,
-            self.compiled
+            self.compiled,
+            self.collections,
+            self.freed,
+            self.moved,
+            self.revived
         )
     }
 }

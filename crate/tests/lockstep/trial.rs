@@ -1,7 +1,8 @@
 //! One guest through the lockstep.
 
 use tabvisor::engine::tiered::Policy;
-use tabvisor::engine::{Compiler, Engine, EngineConfig};
+use tabvisor::engine::{Compiler, Engine, EngineConfig, GcConfig};
+use tabvisor::jit::gc::{Budget, Mode};
 use tabvisor::machine::lockstep::{Difference, Lockstep};
 use tabvisor::machine::{Clock, Exit, Image, MachineConfig, Stats};
 use tabvisor::mem::HugePages;
@@ -21,6 +22,7 @@ pub struct Trial {
     slice: u64,
     policy: Policy,
     compiler: Compiler,
+    gc: GcConfig,
 }
 
 /// What came of it.
@@ -44,6 +46,17 @@ impl Trial {
                 ..Policy::IMMEDIATE
             },
             compiler: *r.pick(&[Compiler::Own, Compiler::Own, Compiler::Cranelift]),
+            gc: GcConfig {
+                mode: *r.pick(&[
+                    Mode::Generational,
+                    Mode::Generational,
+                    Mode::Generational,
+                    Mode::Simple,
+                    Mode::Off,
+                ]),
+                // Little room: much is collected.
+                bytes: *r.pick(&[Budget::LEAST, 4 * Budget::LEAST]),
+            },
         }
     }
 
@@ -65,6 +78,7 @@ impl Trial {
                 engine: Engine::Jit,
                 policy: Some(self.policy),
                 compiler: self.compiler,
+                gc: self.gc,
                 ..EngineConfig::default()
             },
             // A tick for each instruction.

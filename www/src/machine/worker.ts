@@ -90,6 +90,7 @@ async function create(config: WireConfig): Promise<Created> {
   const builder = new MachineBuilder(config.memoryMiB, config.harts);
   builder.engine(config.engine);
   if (config.tlb !== undefined) builder.tlb(config.tlb);
+  if (config.gc !== undefined) builder.gc(config.gc);
   builder.append(config.append);
   if (config.bios) builder.bios(config.bios.name, await imageBytes(config.bios));
   if (config.kernel) builder.kernel(config.kernel.name, await imageBytes(config.kernel));
@@ -156,6 +157,23 @@ function jitStats(machine: WebMachine): { jit?: JitStats } {
     targetHits: counters.targetHits,
     targetMisses: counters.targetMisses,
     longestStallMs: counters.longestStallMs,
+    gc: {
+      minor: counters.minorCollections,
+      major: counters.majorCollections,
+      youngBytes: counters.youngBytes,
+      oldBytes: counters.oldBytes,
+      asleepBytes: counters.asleepBytes,
+      promoted: counters.promoted,
+      freed: counters.freed,
+      revived: counters.revived,
+      recompiled: counters.recompiled,
+      moved: counters.moved,
+      returnedBytes: counters.returnedBytes,
+      pauses: Array.from(counters.pausesByDoublingUs),
+      pauseP50Us: counters.pauseP50Us,
+      pauseP99Us: counters.pauseP99Us,
+      pauseMaxUs: counters.pauseMaxUs,
+    },
   };
   counters.free();
   return { jit };

@@ -93,6 +93,7 @@ export class MachineDialog {
   #debian: ServedGuest | undefined;
   /** What the form has no field for, but a link may have asked for. */
   #tlb: string | undefined;
+  #gc: string | undefined;
 
   constructor() {
     const slot = (role: ImageRole): ImageSlot =>
@@ -165,6 +166,7 @@ export class MachineDialog {
     this.#harts.value = String(choice.harts);
     this.#engine.value = choice.engine;
     this.#tlb = choice.tlb;
+    this.#gc = choice.gc;
     this.#profile.checked = choice.profile;
     this.#append.value = choice.append;
     this.#own.hidden = choice.guest !== 'custom';
@@ -194,6 +196,7 @@ export class MachineDialog {
       engine: this.#chosenEngine,
       profile: this.#profile.checked,
       ...(this.#tlb !== undefined && { tlb: this.#tlb }),
+      ...(this.#gc !== undefined && { gc: this.#gc }),
     };
     const { kernel, initrd, disk } = this.#slots;
     if (guest === 'custom' && kernel.file) choice.kernel = kernel.file;

@@ -28,6 +28,8 @@ export interface Choice {
   engine: EngineName;
   /** How translations are remembered, if a link says so. */
   tlb?: string;
+  /** How compiled code is collected, likewise. */
+  gc?: string;
   /** Whether what was hot is kept in the browser for the next run, and used. */
   profile: boolean;
 }
@@ -69,6 +71,7 @@ export function defaultChoice(params: PageParams, debian: ServedGuest | undefine
     engine: params.engine ?? 'auto',
     profile: params.profile,
     ...(params.tlb !== undefined && { tlb: params.tlb }),
+    ...(params.gc !== undefined && { gc: params.gc }),
     ...(params.kernel && { kernel: params.kernel }),
     ...(params.initrd && { initrd: params.initrd }),
     ...(params.disk && { disk: params.disk }),
@@ -86,6 +89,7 @@ export function toOptions(choice: Choice, debian: ServedGuest | undefined): Mach
   const { guest, append, memoryMiB, harts, engine, disk } = choice;
   const options: MachineOptions = { append, memoryMiB, harts, engine };
   if (choice.tlb !== undefined) options.tlb = choice.tlb;
+  if (choice.gc !== undefined) options.gc = choice.gc;
   const kernel = choice.kernel ?? (guest === 'debian' ? debian?.kernel : undefined);
   const initrd = choice.initrd ?? (guest === 'debian' ? debian?.initrd : undefined);
   if (guest === 'custom' && kernel === undefined)

@@ -1,7 +1,7 @@
 /**
  * What a link to the page may ask for:
  * `?guest=debian|monitor&kernel=URL&initrd=URL&disk=URL&append=TEXT&memory=MIB&harts=N&engine=auto|jit|interp`, and
- * `&tlb=WORDS&profile=0&autostart=0`.
+ * `&tlb=WORDS&gc=WORDS&profile=0&autostart=0`.
  */
 
 import { ENGINES, HARTS, MEMORY_MIB, isEngine, type EngineName } from '../api';
@@ -19,6 +19,8 @@ export interface PageParams {
   engine?: EngineName;
   /** How translations are remembered; the machine reads it. */
   tlb?: string;
+  /** How compiled code is collected; likewise. */
+  gc?: string;
   /** Whether what was hot is kept for the next run, and used. */
   profile: boolean;
   autostart: boolean;
@@ -42,6 +44,8 @@ export function readParams(query: string): PageParams {
   if (append !== null) params.append = append;
   const tlb = from.get('tlb');
   if (tlb !== null) params.tlb = tlb;
+  const gc = from.get('gc');
+  if (gc !== null) params.gc = gc;
   if (guest !== null && guest !== 'debian' && guest !== 'monitor') {
     throw new Error(
       `This link asks for the guest \u201c${guest}\u201d; there are \u201cdebian\u201d and \u201cmonitor\u201d.`,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tabvisor::engine::GcConfig;
 use tabvisor::ir::passes::PassSet;
 use tabvisor::mem::tlb::TlbConfig;
 
@@ -89,6 +90,10 @@ pub struct RunArguments {
     /// fifo or random; prefetch=PAGES; adaptive; walk-cache. no- before one of the last three turns it off
     #[arg(long, value_name = "WORDS", default_value = "", hide_default_value = true, value_parser = TlbConfig::parse)]
     pub tlb: TlbConfig,
+    /// How compiled code is collected, in words separated by commas: generational, simple or off; budget=MIB for how much is
+    /// kept
+    #[arg(long, value_name = "WORDS", default_value = "", hide_default_value = true, value_parser = GcConfig::parse)]
+    pub gc: GcConfig,
     /// Instructions between two looks at where branches go; 0 for none: for measuring
     #[arg(long, value_name = "NUMBER", hide = true)]
     pub look_every: Option<u64>,

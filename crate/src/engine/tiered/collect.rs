@@ -24,7 +24,8 @@ impl Jit {
             self.translations.generation += 1;
         }
         for number in freed.drain(..) {
-            let Some(gone) = self.with_keepers(|translations, keepers| translations.free(number, keepers)) else {
+            let Some(gone) = self.with_keepers(|translations, keepers| translations.free(number, keepers))
+            else {
                 continue;
             };
             self.stats.gc.freed += 1;
@@ -36,9 +37,20 @@ impl Jit {
             }
         }
         self.freed = freed;
+        let worked = worked || self.collector.mode() == Mode::Generational && self.compact();
         if worked {
             self.pauses.add(self.backend.now_us() - start);
         }
+    }
+
+    /// Moves some code together, if that is worth it.
+    fn compact(&mut self) -> bool {
+        let mut moved = Vec::new();
+        let worked = self.backend.compact(&mut moved);
+        for (number, code) in moved {
+            self.translations.moved(number, code);
+        }
+        worked
     }
 
     /// There was no room for a region's code.

@@ -19,8 +19,8 @@ mod stats;
 mod translations;
 
 pub use context::{Context, Targets, abi};
-pub use policy::Policy;
 use original::Original;
+pub use policy::Policy;
 pub use stats::JitStats;
 use translations::Keepers;
 pub use translations::{Key, State, Translation, Translations};
@@ -34,8 +34,8 @@ use crate::ir::passes::{PassSet, shape};
 use crate::ir::{self, Point, PointId};
 use crate::isa::riscv::hart::FetchFlush;
 use crate::isa::riscv::mmu::Probe;
-use crate::jit::region::form;
 use crate::jit::gc::{self, Collector, Pauses};
+use crate::jit::region::form;
 use crate::jit::{Backend, CompileError, Finished, Job, Tier};
 use crate::mem::Bus;
 use rustc_hash::FxHashSet;
@@ -131,6 +131,9 @@ impl Jit {
         stats.gc.put_to_sleep = self.translations.dropped;
         stats.gc.mode = self.collector.mode();
         self.collector.tell(&mut stats.gc);
+        let compaction = self.backend.compaction();
+        stats.gc.moved = compaction.moved;
+        stats.gc.returned_bytes = compaction.returned_bytes;
         stats.gc.note_pauses(&self.pauses);
         stats.profile_pages = self.profile.lock().len() as u64;
         for targets in cores.iter().filter_map(|core| core.targets.as_deref()) {

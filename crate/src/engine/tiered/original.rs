@@ -28,7 +28,9 @@ impl Original {
             let at = physical(pages, range.start)?;
             bytes.extend_from_slice(ram.slice(at, range.end - range.start).ok()?);
         }
-        let ranges = ranges.iter().map(|range| (range.start, (range.end - range.start) as u16));
+        let ranges = ranges
+            .iter()
+            .map(|range| (range.start, (range.end - range.start) as u16));
         Some(Original {
             ranges: ranges.collect(),
             bytes: bytes.into(),
@@ -92,7 +94,10 @@ mod tests {
         assert!(!original.is_in(&moved, &ram));
         assert!(original.is_in(&pages, &ram));
         assert!(!original.is_in(&pages[..1], &ram), "a page that is not there");
-        assert!(!original.is_in(&[(low, 0), (high, BASE)], &ram), "one outside memory");
+        assert!(
+            !original.is_in(&[(low, 0), (high, BASE)], &ram),
+            "one outside memory"
+        );
         assert!(Original::read(&ranges, &[(low, 0)], &ram).is_none());
     }
 }

@@ -41,7 +41,7 @@ pub struct JitStats {
     pub pending: u64,
     /// Bytes of code held now.
     pub code_bytes: u64,
-    /// WebAssembly modules made.
+    /// WebAssembly modules that hold code now.
     pub modules: u64,
     /// The longest that the guest has stood still while code was compiled, in microseconds.
     pub longest_stall_us: u64,

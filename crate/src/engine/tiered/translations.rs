@@ -341,7 +341,10 @@ impl Translations {
             sleepers.push(number);
         }
         for (_, physical_page) in &translation.pages {
-            self.asleep_by_page.entry(*physical_page).or_default().push(number);
+            self.asleep_by_page
+                .entry(*physical_page)
+                .or_default()
+                .push(number);
         }
         self.all.insert(number, translation);
         for number in too_many {

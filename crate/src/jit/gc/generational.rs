@@ -59,9 +59,14 @@ impl Object {
 enum Cycle {
     Rest,
     /// The young from `next` to `last`.
-    Minor { next: u32, last: u32 },
+    Minor {
+        next: u32,
+        last: u32,
+    },
     /// Those asleep, up to this one in the order in which they fell asleep.
-    Wake { last: u64 },
+    Wake {
+        last: u64,
+    },
     /// Heats are taken, of all from `next` to `last`; bytes by heat so far.
     Mark {
         next: u32,
@@ -69,7 +74,11 @@ enum Cycle {
         by_heat: Box<[usize; 256]>,
     },
     /// Those are freed, of all from `next` to `last`, that are not hotter than this.
-    Sweep { next: u32, last: u32, cold: Cold },
+    Sweep {
+        next: u32,
+        last: u32,
+        cold: Cold,
+    },
 }
 
 /// What a major collection frees.

@@ -86,7 +86,7 @@ pub struct Budget {
 
 impl Budget {
     /// The least there may be: a few of the largest regions.
-    pub const LEAST: usize = 1 << 20;
+    pub const LEAST: usize = 64 << 10;
 
     /// Shares of so many bytes, at least [`Self::LEAST`].
     pub fn of(bytes: usize) -> Self {

@@ -3,19 +3,22 @@
 //! Code lies in arenas of 1 MiB, each an anonymous file mapped twice: writable where the compiler writes, executable where
 //! it runs. So an arena whose code is running takes more without being stopped, and no system call is made for a region;
 //! changing one mapping's protection to and fro would take code away from under the hart that runs it. Freed ranges are
-//! used again; an arena that is empty is unmapped. On x86-64, other processors see what was written as soon as they see
+//! used again; an arena that is empty is unmapped, and where most of what is mapped is free, what the emptiest holds is moved
+//! to others: code is the same at any address. On x86-64, other processors see what was written as soon as they see
 //! its address, so nothing need be flushed; other hosts are refused.
 
 use std::{collections::BTreeMap, ptr};
 
 use rustix::mm::{MapFlags, ProtFlags};
 
-use crate::jit::CompileError;
+use crate::jit::{Code, Compaction, CompileError};
 
 /// Bytes of an arena.
 const ARENA: usize = 1 << 20;
 /// What a function's address is a multiple of.
 const ALIGN: usize = 16;
+/// Functions that a step moves at most.
+const MOVED_AT_A_TIME: usize = 64;
 
 /// Code memory.
 #[derive(Debug)]
@@ -24,6 +27,7 @@ pub(super) struct CodeMemory {
     /// Most arenas there may be.
     limit: usize,
     used: usize,
+    compaction: Compaction,
 }
 
 #[derive(Debug)]
@@ -38,6 +42,12 @@ struct Arena {
     free: BTreeMap<usize, usize>,
     /// Bytes free in all.
     left: usize,
+    /// No free range has more.
+    longest: usize,
+    /// Regions' code: sizes and the regions' numbers, by offsets.
+    regions: BTreeMap<usize, (usize, u32)>,
+    /// It holds code that is not a region's, and stays where it is.
+    fixed: bool,
 }
 
 // SAFETY: an arena owns its mappings, which belong to no thread; all changes go through `&mut`.
@@ -81,6 +91,9 @@ impl Arena {
             bytes,
             free: BTreeMap::from([(0, bytes)]),
             left: bytes,
+            longest: bytes,
+            regions: BTreeMap::new(),
+            fixed: false,
         };
         arena.run = map(ProtFlags::READ | ProtFlags::EXEC)?.cast();
         Ok(arena)
@@ -88,16 +101,34 @@ impl Arena {
 
     /// Takes `bytes` bytes out of the first free range that has them.
     fn take(&mut self, bytes: usize) -> Option<usize> {
-        if bytes > self.left {
+        if bytes > self.longest {
             return None;
         }
-        let (&at, &length) = self.free.iter().find(|&(_, &length)| length >= bytes)?;
+        let found = self.free.iter().find(|&(_, &length)| length >= bytes);
+        let Some((&at, &length)) = found else {
+            self.longest = bytes - 1;
+            return None;
+        };
         self.free.remove(&at);
         if length > bytes {
             self.free.insert(at + bytes, length - bytes);
         }
         self.left -= bytes;
         Some(at)
+    }
+
+    /// In builds for tests, makes what is there code that ends the process: nobody may run what was given back.
+    fn poison(&self, at: usize, bytes: usize) {
+        if cfg!(debug_assertions) {
+            self.write(at, &vec![0xcc; bytes]);
+        }
+    }
+
+    /// Writes code to an offset, in a range that was taken.
+    fn write(&self, at: usize, code: &[u8]) {
+        debug_assert!(at + code.len() <= self.bytes);
+        // SAFETY: the range lies in the arena and was free until now: nobody reads or runs it.
+        unsafe { ptr::copy_nonoverlapping(code.as_ptr(), self.write.add(at), code.len()) };
     }
 
     /// Gives a range back.
@@ -112,6 +143,7 @@ impl Arena {
             bytes += after;
         }
         self.free.insert(at, bytes);
+        self.longest = self.longest.max(bytes);
     }
 }
 
@@ -134,6 +166,7 @@ impl CodeMemory {
             arenas: Vec::new(),
             limit: limit / ARENA,
             used: 0,
+            compaction: Compaction::default(),
         }
     }
 
@@ -142,14 +175,34 @@ impl CodeMemory {
         self.used
     }
 
+    /// What moving code together has come to.
+    pub fn compaction(&self) -> Compaction {
+        self.compaction
+    }
+
     /// Bytes mapped.
-    #[cfg(test)]
     pub fn mapped(&self) -> usize {
         self.arenas.iter().map(|arena| arena.bytes).sum()
     }
 
-    /// Puts code, which must not depend on its place, into memory. Its address.
-    pub fn place(&mut self, code: &[u8]) -> Result<usize, CompileError> {
+    /// Puts code that stays where it is into memory. Its address.
+    pub fn place_fixed(&mut self, code: &[u8]) -> Result<usize, CompileError> {
+        let (number, at) = self.take(code)?;
+        let arena = &mut self.arenas[number];
+        arena.fixed = true;
+        Ok(arena.run as usize + at)
+    }
+
+    /// Puts a region's code, which must not depend on its place, into memory. Its address.
+    pub fn place(&mut self, code: &[u8], region: u32) -> Result<usize, CompileError> {
+        let (number, at) = self.take(code)?;
+        let arena = &mut self.arenas[number];
+        arena.regions.insert(at, (code.len(), region));
+        Ok(arena.run as usize + at)
+    }
+
+    /// Room for code, which it is put into: an arena and an offset in that.
+    fn take(&mut self, code: &[u8]) -> Result<(usize, usize), CompileError> {
         let bytes = code.len().next_multiple_of(ALIGN).max(ALIGN);
         if bytes > ARENA {
             return Err(CompileError::NoRoom(format!(
@@ -175,11 +228,9 @@ impl CodeMemory {
                 (self.arenas.len() - 1, at)
             }
         };
-        let arena = &self.arenas[number];
-        // SAFETY: the range lies in the arena, and was free: nobody reads or runs it.
-        unsafe { ptr::copy_nonoverlapping(code.as_ptr(), arena.write.add(at), code.len()) };
+        self.arenas[number].write(at, code);
         self.used += bytes;
-        Ok(arena.run as usize + at)
+        Ok((number, at))
     }
 
     /// Gives the memory of code back that `place` put at `address`.
@@ -191,10 +242,63 @@ impl CodeMemory {
             return;
         };
         let arena = &mut self.arenas[number];
-        arena.give(address - arena.run as usize, bytes);
+        let at = address - arena.run as usize;
+        arena.regions.remove(&at);
+        arena.poison(at, bytes);
+        arena.give(at, bytes);
         self.used -= bytes;
+        self.unmap_if_empty(number);
+    }
+
+    fn unmap_if_empty(&mut self, number: usize) {
+        let arena = &self.arenas[number];
         if arena.left == arena.bytes {
+            self.compaction.returned_bytes += arena.bytes as u64;
             self.arenas.swap_remove(number);
         }
+    }
+
+    /// Where more than half of what is mapped is free, moves some of the emptiest arena's code to others. Adds to `moved` what
+    /// has another address now. Whether it did anything.
+    pub fn compact(&mut self, moved: &mut Vec<(u32, Code)>) -> bool {
+        if self.mapped() < 2 * self.used + 2 * ARENA {
+            return false;
+        }
+        let movable = self.arenas.iter().enumerate().filter(|(_, arena)| !arena.fixed);
+        let Some((from, _)) = movable.max_by_key(|(_, arena)| arena.left) else {
+            return false;
+        };
+        let arena = &self.arenas[from];
+        let some: Vec<_> = arena.regions.iter().take(MOVED_AT_A_TIME).collect();
+        let some: Vec<_> = some
+            .into_iter()
+            .map(|(&at, &(len, region))| (at, len, region))
+            .collect();
+        let before = moved.len();
+        for (at, len, region) in some {
+            let bytes = len.next_multiple_of(ALIGN).max(ALIGN);
+            let others = self
+                .arenas
+                .iter_mut()
+                .enumerate()
+                .filter(|(number, _)| *number != from);
+            let mut others = others.filter_map(|(number, arena)| Some((number, arena.take(bytes)?)));
+            let Some((to, new)) = others.next() else {
+                break;
+            };
+            // SAFETY: the range holds the region's code, which nobody writes.
+            let code = unsafe { std::slice::from_raw_parts(self.arenas[from].write.add(at), len) };
+            self.arenas[to].write(new, code);
+            self.arenas[to].regions.insert(new, (len, region));
+            let arena = &mut self.arenas[from];
+            arena.regions.remove(&at);
+            arena.poison(at, bytes);
+            arena.give(at, bytes);
+            let function = self.arenas[to].run as usize + new;
+            moved.push((region, Code { function, bytes: len }));
+        }
+        self.compaction.moved += (moved.len() - before) as u64;
+        self.unmap_if_empty(from);
+        moved.len() > before
     }
 }

@@ -115,7 +115,7 @@ impl Compiler {
         let convention = CallConv::triple_default(compiler.hot.triple());
         for helper in 0..Helper::COUNT {
             let function = thunk::thunk(&compiler.abi, helper as u32, convention);
-            compiler.thunks.0[helper] = compiler.finish(function, Tier::Hot, 0)?.function;
+            compiler.thunks.0[helper] = compiler.finish(function, Tier::Hot, None)?.function;
         }
         Ok(compiler)
     }
@@ -156,15 +156,16 @@ impl Compiler {
         let builder = FunctionBuilder::new(&mut function, &mut self.builder);
         let builder = Lower::region(builder, &target, region, number, tier);
         builder.finalize(self.hot.frontend_config());
-        self.finish(function, tier, number)
+        self.finish(function, tier, Some(number))
     }
 
-    /// Compiles a function and puts it into memory.
-    fn finish(&mut self, function: Function, tier: Tier, number: u32) -> Result<Code, CompileError> {
+    /// Compiles a function, that of region `number` or one that stays where it is, and puts it into memory.
+    fn finish(&mut self, function: Function, tier: Tier, region: Option<u32>) -> Result<Code, CompileError> {
         let isa: &dyn TargetIsa = match tier {
             Tier::Quick => &*self.quick,
             Tier::Hot => &*self.hot,
         };
+        let number = region.unwrap_or(0);
         self.context.clear();
         self.context.func = function;
         let code = self
@@ -175,7 +176,11 @@ impl Compiler {
             return Err(refused(number, "its code refers to a library function"));
         }
         let bytes = code.code_buffer();
-        let function = self.memory.lock().place(bytes)?;
+        let mut memory = self.memory.lock();
+        let function = match region {
+            Some(number) => memory.place(bytes, number)?,
+            None => memory.place_fixed(bytes)?,
+        };
         Ok(Code {
             function,
             bytes: bytes.len(),

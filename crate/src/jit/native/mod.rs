@@ -27,7 +27,7 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use parking_lot::Mutex;
 
-use super::{Backend, Code, CompileError, Finished, Job, Tier};
+use super::{Backend, Code, Compaction, CompileError, Finished, Job, Tier};
 use crate::{
     engine::compile_queue::{CompileQueue, Full, Priority},
     ir::{
@@ -112,9 +112,9 @@ impl NativeBackend {
         } = options;
         let memory = Arc::new(Mutex::new(CodeMemory::new(CODE_LIMIT)));
         let mut compiler = Compiler::new(abi.clone(), passes, Arc::clone(&memory))?;
-        let trampoline = memory.lock().place(&quick::trampoline())?;
+        let trampoline = memory.lock().place_fixed(&quick::trampoline())?;
         let quick = match own {
-            true => QuickCompiler::new(&abi, |code| memory.lock().place(code))?,
+            true => QuickCompiler::new(&abi, |code| memory.lock().place_fixed(code))?,
             false => None,
         };
         let work = match threading {
@@ -172,7 +172,7 @@ impl Backend for NativeBackend {
         };
         optimise(&mut job.region, level, self.passes);
         let code = quick.compile(&self.abi, &job.region, job.number)?;
-        let placed = self.memory.lock().place(code);
+        let placed = self.memory.lock().place(code, job.number);
         Some(Finished {
             number: job.number,
             result: placed.map(|function| Code {
@@ -227,6 +227,15 @@ impl Backend for NativeBackend {
 
     fn modules(&self) -> usize {
         0
+    }
+
+    fn compact(&mut self, moved: &mut Vec<(u32, Code)>) -> bool {
+        // What is done but was not taken yet must be where its result says.
+        self.pending == 0 && self.memory.lock().compact(moved)
+    }
+
+    fn compaction(&self) -> Compaction {
+        self.memory.lock().compaction()
     }
 
     fn now_us(&self) -> f64 {

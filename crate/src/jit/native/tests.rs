@@ -548,15 +548,60 @@ fn a_thread_compiles_and_all_memory_comes_back() {
 fn code_memory_is_bounded_and_used_again() {
     let mut memory = super::code_memory::CodeMemory::new(2 << 20);
     let code = vec![0xcc; 300 << 10];
-    let places: Vec<usize> = (0..6).map(|_| memory.place(&code).unwrap()).collect();
-    assert!(memory.place(&code).is_err());
-    assert!(memory.place(&vec![0; 2 << 20]).is_err());
+    let places: Vec<usize> = (0..6).map(|_| memory.place(&code, 0).unwrap()).collect();
+    assert!(memory.place(&code, 0).is_err());
+    assert!(memory.place(&vec![0; 2 << 20], 0).is_err());
     memory.release(places[1], code.len());
     memory.release(places[0], code.len());
-    assert_eq!(memory.place(&vec![0; 600 << 10]).unwrap(), places[0]);
+    assert_eq!(memory.place(&vec![0; 600 << 10], 0).unwrap(), places[0]);
     memory.release(places[0], 600 << 10);
     for place in &places[2..] {
         memory.release(*place, code.len());
+    }
+    assert_eq!((memory.used(), memory.mapped()), (0, 0));
+}
+
+/// Functions that return their numbers, most of which are given back: the others can still be called when all is moved.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn scattered_code_is_moved_together() {
+    const FUNCTIONS: u32 = 4000;
+    let mut memory = super::code_memory::CodeMemory::new(64 << 20);
+    // mov eax, number; ret; and zeros, to make it large.
+    let code = |number: u32| {
+        let mut code = vec![0; 3000];
+        code[0] = 0xb8;
+        code[1..5].copy_from_slice(&number.to_le_bytes());
+        code[5] = 0xc3;
+        code
+    };
+    let mut live: std::collections::BTreeMap<u32, usize> = (0..FUNCTIONS)
+        .map(|number| (number, memory.place(&code(number), number).unwrap()))
+        .collect();
+    let mut moved = Vec::new();
+    assert!(!memory.compact(&mut moved), "all of it lives");
+    let mapped = memory.mapped();
+    live.retain(|number, place| {
+        let keep = number % 10 == 3;
+        if !keep {
+            memory.release(*place, 3000);
+        }
+        keep
+    });
+    assert_eq!(memory.mapped(), mapped, "each arena holds some");
+    while memory.compact(&mut moved) {
+        assert!(moved.len() <= 64, "a step is bounded");
+        for (number, code) in moved.drain(..) {
+            assert!(live.insert(number, code.function).is_some());
+        }
+    }
+    assert!(memory.mapped() <= 2 * memory.used() + (2 << 20));
+    assert!(memory.compaction().returned_bytes >= mapped as u64 / 2);
+    for (&number, &place) in &live {
+        // SAFETY: there is a function of this type at each place.
+        let function: extern "C" fn() -> u32 = unsafe { std::mem::transmute(place) };
+        assert_eq!(function(), number);
+        memory.release(place, 3000);
     }
     assert_eq!((memory.used(), memory.mapped()), (0, 0));
 }

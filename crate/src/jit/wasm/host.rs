@@ -1,7 +1,7 @@
 //! Hands modules to the engine that this crate itself runs in: the back end of the page.
 //!
 //! Functions share the crate's memory and its function table, which must be able to grow (the crate's build script asks
-//! the linker for that). A module lives as long as one of its functions is in the table.
+//! the linker for that). A module lives as long as one of its functions is in the table; see [`super::ledger`].
 
 use std::collections::VecDeque;
 
@@ -9,10 +9,12 @@ use js_sys::{Function, Object, Reflect, Uint8Array, WebAssembly};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::{Builder, Features, features};
+use super::compact::Compactor;
+use super::ledger::Ledger;
+use super::{Body, Builder, Export, Features, features};
 use crate::ir::Abi;
 use crate::ir::passes::{Level, PassSet, optimise};
-use crate::jit::{Backend, Code, CompileError, Finished, Job, Tier};
+use crate::jit::{Backend, Code, Compaction, CompileError, Finished, Job, Tier};
 
 #[wasm_bindgen]
 extern "C" {
@@ -23,9 +25,9 @@ extern "C" {
 /// Jobs that may wait.
 const MOST_WAITING: usize = 512;
 /// Regions in a module, at most: beyond, modules get no cheaper per region.
-const MOST_IN_MODULE: usize = 64;
+pub(super) const MOST_IN_MODULE: usize = 64;
 /// Bytes of code in a module, at most.
-const MOST_BYTES: usize = 96 << 10;
+pub(super) const MOST_BYTES: usize = 96 << 10;
 /// A module is made once so many jobs wait,
 const ENOUGH: usize = 24;
 /// or the first has waited for so long, in milliseconds: a module of one region costs five times as much per region.
@@ -48,8 +50,8 @@ pub struct WasmBackend {
     since_ms: f64,
     /// Places of the table that are free, highest first.
     free: Vec<u32>,
-    code_bytes: usize,
-    modules: usize,
+    ledger: Ledger,
+    compactor: Compactor,
     /// The longest that making a module has taken, with all that belongs to it.
     longest_ms: f64,
 }
@@ -70,8 +72,8 @@ impl WasmBackend {
             waiting: VecDeque::new(),
             since_ms: 0.0,
             free: Vec::new(),
-            code_bytes: 0,
-            modules: 0,
+            ledger: Ledger::default(),
+            compactor: Compactor::default(),
             longest_ms: 0.0,
         }
     }
@@ -111,9 +113,9 @@ impl WasmBackend {
                 return;
             }
         };
-        let abi = self.abi.clone();
-        let mut builder = Builder::new(&abi, self.features);
+        let mut builder = Builder::new(&self.abi);
         let mut numbers = Vec::new();
+        let mut bodies = Vec::new();
         while builder.regions() < count
             && builder.code_bytes() < MOST_BYTES
             && (self.synchronous || numbers.is_empty() || now_ms() - start < SLICE_MS)
@@ -126,8 +128,13 @@ impl WasmBackend {
                 Tier::Hot => Level::Hot,
             };
             optimise(&mut job.region, level, self.passes);
-            match builder.add(job.number, slots[numbers.len()], &job.region) {
-                Ok(bytes) => numbers.push((job.number, bytes)),
+            let place = slots[numbers.len()];
+            match Body::new(job.number, place, &job.region, &self.abi, self.features) {
+                Ok(body) => {
+                    builder.add(&body);
+                    numbers.push(job.number);
+                    bodies.push((place, body));
+                }
                 Err(error) => into.push(Finished {
                     number: job.number,
                     result: Err(error),
@@ -136,11 +143,11 @@ impl WasmBackend {
         }
         self.since_ms = now_ms();
         self.free.extend(slots.drain(numbers.len()..).rev());
-        let module = builder.finish(&slots);
+        let module = builder.finish(Export::Places(&slots));
         if let Err(error) = instantiate(&module.bytes) {
             self.free.extend(slots);
             let text = words(&error);
-            let failed = |(number, _)| {
+            let failed = |number| {
                 let result = Err(CompileError::Refused {
                     number,
                     text: text.clone(),
@@ -150,17 +157,17 @@ impl WasmBackend {
             into.extend(numbers.into_iter().map(failed));
             return;
         }
-        self.modules += 1;
-        for (&(number, bytes), slot) in numbers.iter().zip(slots) {
-            self.code_bytes += bytes;
+        for (&number, (place, body)) in numbers.iter().zip(&bodies) {
+            let code = Code {
+                function: *place as usize,
+                bytes: body.bytes(),
+            };
             into.push(Finished {
                 number,
-                result: Ok(Code {
-                    function: slot as usize,
-                    bytes,
-                }),
+                result: Ok(code),
             });
         }
+        self.ledger.add(bodies);
     }
 
     /// Free places of the function table, ascending.
@@ -211,7 +218,7 @@ impl Backend for WasmBackend {
         if table().set_raw(slot, &JsValue::NULL).is_ok() {
             self.free.push(slot);
         }
-        self.code_bytes = self.code_bytes.saturating_sub(code.bytes);
+        self.ledger.remove(slot);
     }
 
     unsafe fn call(&self, function: usize, state: *mut u8, entry: u32) -> u32 {
@@ -222,11 +229,23 @@ impl Backend for WasmBackend {
     }
 
     fn code_bytes(&self) -> usize {
-        self.code_bytes
+        self.ledger.live_bytes()
     }
 
     fn modules(&self) -> usize {
-        self.modules
+        self.ledger.modules()
+    }
+
+    fn compact(&mut self, _: &mut Vec<(u32, Code)>) -> bool {
+        self.compactor.step(&mut self.ledger, &self.abi)
+    }
+
+    fn compaction(&self) -> Compaction {
+        let (moved, returned_bytes) = self.ledger.compaction();
+        Compaction {
+            moved,
+            returned_bytes,
+        }
     }
 
     fn now_us(&self) -> f64 {
@@ -238,7 +257,8 @@ impl Backend for WasmBackend {
     }
 }
 
-fn table() -> WebAssembly::Table {
+/// The function table that the crate and all modules share.
+pub(super) fn table() -> WebAssembly::Table {
     wasm_bindgen::function_table().unchecked_into()
 }
 
@@ -246,17 +266,22 @@ fn table() -> WebAssembly::Table {
 fn instantiate(bytes: &[u8]) -> Result<(), JsValue> {
     // A copy, which is not in shared memory: Firefox refuses that.
     let module = WebAssembly::Module::new(&Uint8Array::from(bytes))?;
+    instance(&module)?;
+    Ok(())
+}
+
+/// An instance of a module.
+pub(super) fn instance(module: &WebAssembly::Module) -> Result<WebAssembly::Instance, JsValue> {
     let env = Object::new();
     Reflect::set(&env, &"memory".into(), &wasm_bindgen::memory())?;
     Reflect::set(&env, &"table".into(), &wasm_bindgen::function_table())?;
     let imports = Object::new();
     Reflect::set(&imports, &"env".into(), &env)?;
-    WebAssembly::Instance::new(&module, &imports)?;
-    Ok(())
+    WebAssembly::Instance::new(module, &imports)
 }
 
 /// What JavaScript says of an error.
-fn words(error: &JsValue) -> String {
+pub(super) fn words(error: &JsValue) -> String {
     match error.dyn_ref::<js_sys::Error>() {
         Some(error) => error.message().into(),
         None => format!("{error:?}"),

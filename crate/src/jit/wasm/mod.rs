@@ -3,18 +3,23 @@
 //! A region becomes a function `(state: i32, entry: i32) -> i32`, as [`crate::ir::abi`] describes it. `structure` finds
 //! `block`s and `loop`s for its control flow, `plan` decides where values live, `function` and its neighbours write
 //! instructions, `module` puts many functions into a module. All that runs, and is tested, on any host; only the part
-//! that hands modules to the engine, `host`, is for the page.
+//! that hands modules to the engine, `host`, is for the page. `ledger` knows what lives in which module, for `compact`, which
+//! moves functions out of mostly dead ones.
 //!
 //! What counts is what the engine's optimising compiler makes of a function. Its register allocator keeps guest registers
 //! in the host's registers as long as no call stands in their way, so every call is in code that is told to be unlikely
 //! (section `metadata.code.branch_hint`).
 
+#[cfg(target_arch = "wasm32")]
+mod compact;
 mod features;
 mod float;
 mod function;
 #[cfg(target_arch = "wasm32")]
 mod host;
 mod integer;
+#[cfg(any(test, target_arch = "wasm32"))]
+mod ledger;
 mod memory;
 mod module;
 mod plan;
@@ -26,4 +31,4 @@ mod tests;
 pub use features::Features;
 #[cfg(target_arch = "wasm32")]
 pub use host::WasmBackend;
-pub use module::{Builder, Module, emit_module};
+pub use module::{Body, Builder, Export, Module, emit_module};

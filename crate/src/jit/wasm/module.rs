@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use wasm_encoder::{
-    BranchHint, BranchHints, CodeSection, ConstExpr, ElementSection, Elements, EntityType, Function,
-    FunctionSection, ImportSection, MemoryType, RefType, TableType,
+    BranchHint, BranchHints, CodeSection, ConstExpr, ElementSection, Elements, EntityType, ExportKind,
+    ExportSection, Function, FunctionSection, ImportSection, MemoryType, RefType, TableType,
 };
 
 use super::Features;
@@ -15,6 +15,77 @@ use crate::jit::CompileError;
 
 /// The greatest function that engines are given, in bytes. They take 7.6 MB; one so great would stop everything for long.
 const LARGEST: usize = 1 << 20;
+
+/// A region's function: it can be in any module.
+#[derive(Debug)]
+pub struct Body {
+    function: Function,
+    /// Places of branches that are nearly always (not) taken.
+    hints: Vec<(u32, bool)>,
+}
+
+impl Body {
+    /// The function of a region, which stores `number` when it leaves at a point and will be at `place` in the table. The
+    /// region must be well-formed ([`crate::ir::verify`]).
+    pub fn new(
+        number: u32,
+        place: u32,
+        region: &Region,
+        abi: &Abi,
+        features: Features,
+    ) -> Result<Self, CompileError> {
+        let refused = |text: String| CompileError::Refused { number, text };
+        if region.entries.is_empty() {
+            return Err(refused("it has no entry".into()));
+        }
+        if region.points.len() > MOST_POINTS {
+            let points = region.points.len();
+            return Err(refused(format!(
+                "it has {points} points; at most {MOST_POINTS} are allowed"
+            )));
+        }
+        let emitted = function(number, place, region, abi, features);
+        if emitted.code.len() > LARGEST {
+            let bytes = emitted.code.len();
+            return Err(refused(format!(
+                "its code would be {bytes} bytes long; at most {LARGEST} are allowed"
+            )));
+        }
+        let mut function = Function::new_with_locals_types(emitted.locals);
+        let before = function.byte_len() as u32;
+        function.raw(emitted.code);
+        let hints = emitted.hints.into_iter();
+        Ok(Body {
+            function,
+            hints: hints.map(|(place, likely)| (before + place, likely)).collect(),
+        })
+    }
+
+    /// Bytes of code.
+    pub fn bytes(&self) -> usize {
+        self.function.byte_len()
+    }
+
+    /// Any of this size.
+    #[cfg(test)]
+    pub fn of_bytes(bytes: usize) -> Self {
+        let mut function = Function::new([]);
+        function.raw(vec![0; bytes - function.byte_len()]);
+        Body {
+            function,
+            hints: Vec::new(),
+        }
+    }
+}
+
+/// How a module's functions come into the table.
+#[derive(Debug, Clone, Copy)]
+pub enum Export<'a> {
+    /// When it is instantiated, at these places.
+    Places(&'a [u32]),
+    /// By who instantiates it: they are exported by their numbers, from 0.
+    ByNumber,
+}
 
 /// A module's bytes.
 #[derive(Debug)]
@@ -27,24 +98,20 @@ pub struct Module {
 
 /// Makes modules: regions are added one by one, so that one which cannot be compiled does not spoil the others.
 #[derive(Debug)]
-pub struct Builder<'a> {
-    abi: &'a Abi,
-    features: Features,
+pub struct Builder {
     functions: FunctionSection,
     code: CodeSection,
     hints: BranchHints,
     sizes: Vec<usize>,
 }
 
-impl<'a> Builder<'a> {
+impl Builder {
     /// A module with no region in it.
-    pub fn new(abi: &'a Abi, features: Features) -> Self {
+    pub fn new(abi: &Abi) -> Self {
         let mut functions = FunctionSection::new();
         let mut code = CodeSection::new();
         runtime::add(abi, &mut functions, &mut code);
         Self {
-            abi,
-            features,
             functions,
             code,
             hints: BranchHints::new(),
@@ -52,48 +119,19 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Adds a region, which stores `number` when it leaves at a point and will be at `place` in the table: the size of its code in bytes. The region must be
-    /// well-formed ([`crate::ir::verify`]).
-    pub fn add(&mut self, number: u32, place: u32, region: &Region) -> Result<usize, CompileError> {
-        if region.entries.is_empty() {
-            return Err(CompileError::Refused {
-                number,
-                text: "it has no entry".into(),
-            });
-        }
-        if region.points.len() > MOST_POINTS {
-            return Err(CompileError::Refused {
-                number,
-                text: format!(
-                    "it has {} points; at most {MOST_POINTS} are allowed",
-                    region.points.len()
-                ),
-            });
-        }
-        let emitted = function(number, place, region, self.abi, self.features);
-        if emitted.code.len() > LARGEST {
-            let text = format!(
-                "its code would be {} bytes long; at most {LARGEST} are allowed",
-                emitted.code.len()
-            );
-            return Err(CompileError::Refused { number, text });
-        }
-        let mut body = Function::new_with_locals_types(emitted.locals);
-        let before = body.byte_len() as u32;
-        body.raw(emitted.code);
-        let hint = |(place, likely): (u32, bool)| BranchHint {
-            branch_func_offset: before + place,
-            branch_hint_value: u32::from(likely),
-        };
+    /// Adds a region's function.
+    pub fn add(&mut self, body: &Body) {
         let index = Runtime::COUNT + self.sizes.len() as u32;
-        let in_function: Vec<_> = emitted.hints.into_iter().map(hint).collect();
-        if !in_function.is_empty() {
-            self.hints.function_hints(index, in_function);
+        if !body.hints.is_empty() {
+            let hint = |&(place, likely): &(u32, bool)| BranchHint {
+                branch_func_offset: place,
+                branch_hint_value: u32::from(likely),
+            };
+            self.hints.function_hints(index, body.hints.iter().map(hint));
         }
         self.functions.function(Runtime::REGION_TYPE);
-        self.code.function(&body);
-        self.sizes.push(body.byte_len());
-        Ok(body.byte_len())
+        self.code.function(&body.function);
+        self.sizes.push(body.bytes());
     }
 
     /// Regions added.
@@ -106,23 +144,33 @@ impl<'a> Builder<'a> {
         self.sizes.iter().sum()
     }
 
-    /// The module. It imports `env.memory` and `env.table`; when it is instantiated, each region's function is put into the
-    /// table at its place in `slots`.
-    pub fn finish(self, slots: &[u32]) -> Module {
+    /// The module. It imports `env.memory` and `env.table`.
+    pub fn finish(self, export: Export<'_>) -> Module {
         let mut elements = ElementSection::new();
-        for (first, run) in runs(slots) {
-            let functions: Vec<u32> = run.map(|index| Runtime::COUNT + index as u32).collect();
-            elements.active(
-                Some(0),
-                &ConstExpr::i32_const(first as i32),
-                Elements::Functions(functions.into()),
-            );
+        let mut exports = ExportSection::new();
+        match export {
+            Export::Places(places) => {
+                for (first, run) in runs(places) {
+                    let functions: Vec<u32> = run.map(|index| Runtime::COUNT + index as u32).collect();
+                    elements.active(
+                        Some(0),
+                        &ConstExpr::i32_const(first as i32),
+                        Elements::Functions(functions.into()),
+                    );
+                }
+            }
+            Export::ByNumber => {
+                for index in 0..self.sizes.len() as u32 {
+                    exports.export(&index.to_string(), ExportKind::Func, Runtime::COUNT + index);
+                }
+            }
         }
         let mut module = wasm_encoder::Module::new();
         module
             .section(&runtime::types())
             .section(&imports())
             .section(&self.functions)
+            .section(&exports)
             .section(&elements)
             .section(&self.hints)
             .section(&self.code);
@@ -140,11 +188,11 @@ pub fn emit_module(
     features: Features,
     slots: &[u32],
 ) -> Result<Module, CompileError> {
-    let mut builder = Builder::new(abi, features);
+    let mut builder = Builder::new(abi);
     for (&(number, region), &place) in regions.iter().zip(slots) {
-        builder.add(number, place, region)?;
+        builder.add(&Body::new(number, place, region, abi, features)?);
     }
-    Ok(builder.finish(slots))
+    Ok(builder.finish(Export::Places(slots)))
 }
 
 /// Slots that follow one another: the first, and their indices in `slots`.

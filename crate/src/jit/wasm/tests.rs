@@ -1,6 +1,6 @@
 //! Regions are emitted, validated, and run by an interpreter of WebAssembly, against the IR's own interpreter.
 
-use super::{Features, emit_module};
+use super::{Body, Builder, Export, Features, emit_module};
 use crate::ir::Region;
 use crate::ir::generate::{self, Case, case_of_seed};
 use crate::ir::passes::{Level, PassSet, optimise};
@@ -89,4 +89,45 @@ fn a_region_without_entry_is_refused() {
             text: "it has no entry".into()
         }
     );
+}
+
+/// A function moves from module to module as it is.
+#[test]
+fn a_body_is_the_same_in_any_module() {
+    let abi = generate::abi(4);
+    let bodies: Vec<Body> = (0..5)
+        .map(|seed| {
+            Body::new(
+                seed,
+                seed,
+                &case_of_seed(seed.into(), 30).region,
+                &abi,
+                Features::default(),
+            )
+            .unwrap()
+        })
+        .collect();
+    let codes = |chosen: &[usize], export: Export<'_>| {
+        let mut builder = Builder::new(&abi);
+        chosen.iter().for_each(|&at| builder.add(&bodies[at]));
+        let module = builder.finish(export);
+        wasmparser::Validator::new().validate_all(&module.bytes).unwrap();
+        let mut codes = Vec::new();
+        let mut exports = Vec::new();
+        for payload in wasmparser::Parser::new(0).parse_all(&module.bytes) {
+            match payload.unwrap() {
+                wasmparser::Payload::CodeSectionEntry(body) => codes.push(body.as_bytes().to_vec()),
+                wasmparser::Payload::ExportSection(section) => {
+                    exports.extend(section.into_iter().map(|export| export.unwrap().name.to_owned()));
+                }
+                _ => {}
+            }
+        }
+        (codes, exports)
+    };
+    let (all, none) = codes(&[0, 1, 2, 3, 4], Export::Places(&[5, 6, 7, 8, 9]));
+    let (some, names) = codes(&[3, 1], Export::ByNumber);
+    assert_eq!((none.len(), names), (0, vec!["0".to_owned(), "1".to_owned()]));
+    let ours = all.len() - 5;
+    assert_eq!(some[ours..], [all[ours + 3].clone(), all[ours + 1].clone()]);
 }

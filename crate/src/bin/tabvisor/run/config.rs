@@ -80,6 +80,7 @@ pub fn machine(
             },
             passes: arguments.passes,
             tlb: arguments.tlb,
+            gc: arguments.gc,
             policy,
             ..EngineConfig::default()
         },

@@ -1,0 +1,218 @@
+//! Which functions are in which module, and which modules hold mostly dead ones.
+//!
+//! Engines free a module only when none of its functions is in the table any more. Where most of a module is dead, those
+//! alive are moved into a new one: their bodies are kept for that.
+
+use std::collections::BTreeMap;
+
+use rustc_hash::FxHashMap;
+
+use super::module::Body;
+
+/// Bytes of dead code that are not worth moving anything.
+const LITTLE: usize = 256 << 10;
+
+/// A module's number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ModuleId(u64);
+
+#[derive(Debug)]
+struct Held {
+    /// Of all its functions, dead or alive.
+    bytes: usize,
+    live_bytes: usize,
+    /// Places of the functions that it had at first.
+    places: Vec<u32>,
+}
+
+#[derive(Debug)]
+struct Function {
+    module: ModuleId,
+    body: Body,
+}
+
+/// What there is.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    modules: BTreeMap<ModuleId, Held>,
+    /// By place in the table.
+    functions: FxHashMap<u32, Function>,
+    last: u64,
+    bytes: usize,
+    live_bytes: usize,
+    /// Bytes of modules that nothing refers to any more.
+    returned_bytes: u64,
+    moved: u64,
+}
+
+impl Ledger {
+    /// A new module with these functions at these places.
+    pub fn add(&mut self, functions: impl IntoIterator<Item = (u32, Body)>) {
+        let module = self.next();
+        for (place, body) in functions {
+            self.put(module, place, body);
+        }
+    }
+
+    fn next(&mut self) -> ModuleId {
+        self.last += 1;
+        ModuleId(self.last)
+    }
+
+    fn put(&mut self, module: ModuleId, place: u32, body: Body) {
+        let bytes = body.bytes();
+        let held = self.modules.entry(module).or_insert_with(|| Held {
+            bytes: 0,
+            live_bytes: 0,
+            places: Vec::new(),
+        });
+        held.bytes += bytes;
+        held.live_bytes += bytes;
+        held.places.push(place);
+        self.bytes += bytes;
+        self.live_bytes += bytes;
+        self.functions.insert(place, Function { module, body });
+    }
+
+    /// The function at a place is no longer in the table.
+    pub fn remove(&mut self, place: u32) -> Option<Body> {
+        let Function { module, body } = self.functions.remove(&place)?;
+        let bytes = body.bytes();
+        self.live_bytes -= bytes;
+        if let Some(held) = self.modules.get_mut(&module) {
+            held.live_bytes -= bytes;
+            if held.live_bytes == 0 {
+                self.bytes -= held.bytes;
+                self.returned_bytes += held.bytes as u64;
+                self.modules.remove(&module);
+            }
+        }
+        Some(body)
+    }
+
+    /// Functions that should be moved into one module, `count` or `bytes` of them at most: those of modules of which the
+    /// smallest part lives. None while little is to be had. Each with the module that it is in.
+    pub fn sparse(&self, count: usize, bytes: usize) -> Vec<(u32, ModuleId)> {
+        if self.bytes < 2 * self.live_bytes + LITTLE {
+            return Vec::new();
+        }
+        let mut sparse: Vec<(&ModuleId, &Held)> = self.modules.iter().collect();
+        let share = |held: &Held| held.live_bytes as f64 / held.bytes as f64;
+        sparse.sort_by(|a, b| share(a.1).total_cmp(&share(b.1)));
+        let (mut chosen, mut left) = (Vec::new(), bytes);
+        for (&module, held) in sparse {
+            // Half full is worth moving only with others that are less.
+            if share(held) > 0.5 || held.live_bytes > left {
+                break;
+            }
+            let alive = held.places.iter().filter(|place| self.is_in(**place, module));
+            let alive: Vec<_> = alive.map(|&place| (place, module)).collect();
+            if chosen.len() + alive.len() > count {
+                break;
+            }
+            left -= held.live_bytes;
+            chosen.extend(alive);
+        }
+        chosen
+    }
+
+    /// Whether the function at a place is still that of a module.
+    pub fn is_in(&self, place: u32, module: ModuleId) -> bool {
+        self.functions
+            .get(&place)
+            .is_some_and(|known| known.module == module)
+    }
+
+    /// The body of the function at a place.
+    pub fn body(&self, place: u32) -> Option<&Body> {
+        self.functions.get(&place).map(|known| &known.body)
+    }
+
+    /// The functions at these places are those of a new module now.
+    pub fn moved(&mut self, places: &[u32]) {
+        let bodies: Vec<_> = places
+            .iter()
+            .filter_map(|&place| Some((place, self.remove(place)?)))
+            .collect();
+        self.moved += bodies.len() as u64;
+        self.add(bodies);
+    }
+
+    /// Bytes of functions that live.
+    pub fn live_bytes(&self) -> usize {
+        self.live_bytes
+    }
+
+    /// Modules that have a function that lives.
+    pub fn modules(&self) -> usize {
+        self.modules.len()
+    }
+
+    /// Functions moved so far, and bytes of modules that nothing refers to any more.
+    pub fn compaction(&self) -> (u64, u64) {
+        (self.moved, self.returned_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(bytes: usize) -> Body {
+        Body::of_bytes(bytes)
+    }
+
+    #[test]
+    fn a_module_goes_with_its_last_function() {
+        let mut ledger = Ledger::default();
+        ledger.add([(1, body(100)), (2, body(50))]);
+        assert!(ledger.remove(1).is_some());
+        assert!(ledger.remove(1).is_none());
+        assert_eq!((ledger.modules(), ledger.live_bytes()), (1, 50));
+        ledger.remove(2);
+        assert_eq!((ledger.modules(), ledger.live_bytes()), (0, 0));
+        assert_eq!(ledger.compaction(), (0, 150));
+    }
+
+    #[test]
+    fn the_living_of_mostly_dead_modules_are_moved_together() {
+        let mut ledger = Ledger::default();
+        for module in 0..100 {
+            ledger.add((0..20).map(|at| (module * 20 + at, body(1000))));
+        }
+        assert_eq!(ledger.sparse(64, 1 << 20), []);
+        // One in twenty lives, but for one module of which all do.
+        for place in (20..2000).filter(|place| place % 20 != 7) {
+            ledger.remove(place);
+        }
+        let chosen = ledger.sparse(64, 40_000);
+        assert_eq!(chosen.len(), 40);
+        assert_eq!(ledger.body(chosen[0].0).map(Body::bytes), Some(1000));
+        assert!(
+            chosen
+                .iter()
+                .all(|&(place, module)| place >= 20 && ledger.is_in(place, module))
+        );
+        // Meanwhile one dies, and its place is taken by another.
+        let (gone, old) = chosen[0];
+        ledger.remove(gone);
+        ledger.add([(gone, body(10))]);
+        let places = chosen
+            .iter()
+            .filter(|&&(place, module)| ledger.is_in(place, module));
+        let places: Vec<u32> = places.map(|chosen| chosen.0).collect();
+        assert_eq!(places.len(), 39);
+        let before = ledger.modules();
+        ledger.moved(&places);
+        assert_eq!(ledger.modules(), before - 39 + 1);
+        assert!(!ledger.is_in(gone, old));
+        assert_eq!(ledger.compaction().0, 39);
+        // It ends: what is left is not worth it.
+        for _ in 0..100 {
+            let places: Vec<u32> = ledger.sparse(64, 40_000).iter().map(|chosen| chosen.0).collect();
+            ledger.moved(&places);
+        }
+        assert_eq!(ledger.sparse(64, 40_000), []);
+        assert!(ledger.modules() < 25, "{}", ledger.modules());
+    }
+}
