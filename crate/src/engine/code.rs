@@ -2,9 +2,11 @@
 //!
 //! A page is decoded lazily, in *runs*: straight lines of instructions that lie next to each other in one array, up to
 //! an instruction that never falls through. A map from offset to index finds where to enter. Jumps within a page are
-//! thus two loads, with no look-up by address. A write to the page drops it whole.
+//! thus two loads, with no look-up by address. A write to the page drops it whole. When there are too many, those go that were
+//! not looked up since they were passed over last (the clock algorithm).
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
 
 use super::profile;
@@ -19,8 +21,14 @@ pub const UNDECODED: u16 = u16::MAX;
 /// Slots of a page: instructions start at even addresses.
 const SLOTS: usize = PAGE_SIZE as usize / 2;
 
-/// When the decoded pages hold more instructions than this (16 bytes each), all are dropped.
-const MAX_INSTRUCTIONS: usize = 4 << 20;
+/// Bytes of decoded pages beyond which some are dropped.
+const MOST_BYTES: usize = if cfg!(target_arch = "wasm32") {
+    32 << 20
+} else {
+    64 << 20
+};
+/// Pages that are dropped at a time, which takes some tenths of a millisecond.
+const DROPPED_AT_A_TIME: usize = 256;
 
 /// What is known of one even offset in a page.
 #[derive(Debug)]
@@ -61,6 +69,8 @@ pub struct Page {
     pub physical: u64,
     /// What a profile knows the page by, where there is one.
     pub contents: u64,
+    /// It was looked up since it was passed over last.
+    used: bool,
     /// Runs, one after the other.
     insns: Vec<Insn>,
     map: [Slot; SLOTS],
@@ -71,6 +81,7 @@ impl Page {
         Box::new(Page {
             physical,
             contents: 0,
+            used: true,
             insns: Vec::new(),
             map: std::array::from_fn(|_| Slot {
                 index: UNDECODED,
@@ -174,6 +185,8 @@ pub struct Changes {
 #[derive(Debug)]
 pub struct CodeCache {
     pages: FxHashMap<u64, Box<Page>>,
+    /// Their addresses, in the order in which they are looked at when there are too many; some may have gone.
+    clock: VecDeque<u64>,
     /// A page that holds nothing.
     empty: Box<Page>,
     instructions: usize,
@@ -193,6 +206,7 @@ impl Default for CodeCache {
     fn default() -> Self {
         CodeCache {
             pages: FxHashMap::default(),
+            clock: VecDeque::new(),
             empty: Page::new(u64::MAX, u16::MAX),
             instructions: 0,
             drops: 0,
@@ -228,9 +242,11 @@ impl CodeCache {
                 if let Some(changes) = &mut self.changes {
                     changes.fresh.push(base);
                 }
+                self.clock.push_back(base);
                 vacant.insert(page)
             }
         };
+        page.used = true;
         if page.index(physical) == UNDECODED {
             let before = page.insns.len();
             page.decode_run(bytes, physical);
@@ -258,22 +274,55 @@ impl CodeCache {
     /// Drops the pages whose memory was written.
     pub fn drop_stale(&mut self, ram: &mut Ram) {
         for base in ram.take_stale_code() {
-            if let Some(page) = self.pages.remove(&base) {
-                self.instructions -= page.insns.len();
-                if let Some(profile) = &self.profile {
-                    page.tell(self.initial_heat, &mut profile.lock());
-                }
-            }
+            self.drop_page(base);
             if let Some(changes) = &mut self.changes {
                 changes.written.push(base);
             }
         }
+        if self.clock.len() > 2 * self.pages.len() + DROPPED_AT_A_TIME {
+            self.clock = self.pages.keys().copied().collect();
+        }
         self.drops += 1;
     }
 
-    /// Whether it holds so much that it is to be cleared, where nobody has a pointer into it.
+    /// Whether it holds so much that some is to be dropped, where nobody has a pointer into it.
     pub fn is_full(&self) -> bool {
-        self.instructions > MAX_INSTRUCTIONS
+        self.bytes() > MOST_BYTES
+    }
+
+    /// Bytes of decoded pages.
+    fn bytes(&self) -> usize {
+        self.pages.len() * size_of::<Page>() + self.instructions * size_of::<Insn>()
+    }
+
+    /// Drops some pages that were not used of late.
+    pub fn drop_some(&mut self) {
+        let mut left = DROPPED_AT_A_TIME.min(self.pages.len());
+        while left > 0 {
+            let Some(base) = self.clock.pop_front() else {
+                break;
+            };
+            let Some(page) = self.pages.get_mut(&base) else {
+                continue;
+            };
+            if std::mem::take(&mut page.used) {
+                self.clock.push_back(base);
+                continue;
+            }
+            self.drop_page(base);
+            left -= 1;
+        }
+        self.drops += 1;
+    }
+
+    /// Drops a page, if there is one.
+    fn drop_page(&mut self, base: u64) {
+        if let Some(page) = self.pages.remove(&base) {
+            self.instructions -= page.insns.len();
+            if let Some(profile) = &self.profile {
+                page.tell(self.initial_heat, &mut profile.lock());
+            }
+        }
     }
 
     /// Tells the profile where execution has arrived in the pages there are.
@@ -290,6 +339,7 @@ impl CodeCache {
     pub fn clear(&mut self) {
         self.tell_profile();
         self.pages.clear();
+        self.clock.clear();
         self.instructions = 0;
         self.drops += 1;
     }
@@ -318,6 +368,42 @@ mod tests {
         assert_eq!(page.insns[first + 2].op, Op::Continue);
         assert_eq!(page.insns[first + 2].imm, 4);
         assert_eq!(code.size(), (1, 5));
+    }
+
+    #[test]
+    fn what_was_not_used_of_late_goes_when_there_is_too_much() {
+        const PAGES: u64 = 2000;
+        let mut ram = Ram::new(0x8000_0000, PAGES * PAGE_SIZE).unwrap();
+        let mut code = CodeCache::default();
+        let at = |page: u64| 0x8000_0000 + page * PAGE_SIZE;
+        for page in 0..PAGES {
+            code.page(&mut ram, at(page)).unwrap();
+        }
+        let before = code.drops;
+        code.drop_some();
+        assert_eq!(
+            code.size().0 as u64,
+            PAGES - DROPPED_AT_A_TIME as u64,
+            "all were used alike"
+        );
+        assert_ne!(code.drops, before);
+        for _ in 0..20 {
+            // Half of what was there at first is in use; no page comes back otherwise.
+            for page in (0..PAGES)
+                .filter(|page| page % 2 == 0 && code.pages.contains_key(&at(*page)))
+                .collect::<Vec<_>>()
+            {
+                code.page(&mut ram, at(page)).unwrap();
+            }
+            let odd = (0..PAGES).filter(|page| page % 2 == 1);
+            if odd.filter(|page| code.pages.contains_key(&at(*page))).count() < DROPPED_AT_A_TIME {
+                break;
+            }
+            code.drop_some();
+        }
+        let even = (0..PAGES).filter(|page| page % 2 == 0);
+        let left = even.filter(|page| code.pages.contains_key(&at(*page))).count();
+        assert!(left + 2 * DROPPED_AT_A_TIME >= PAGES as usize / 2, "{left}");
     }
 
     #[test]

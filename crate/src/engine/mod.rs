@@ -102,7 +102,8 @@ pub struct EngineConfig {
 pub struct GcConfig {
     /// How it is collected.
     pub mode: gc::Mode,
-    /// Bytes of it, with what belongs to it, beyond which some must go.
+    /// Bytes of it, with what belongs to it, beyond which some must go; or, where nothing ever goes, of code beyond which the
+    /// rest is interpreted.
     pub bytes: usize,
 }
 
@@ -120,6 +121,9 @@ impl Default for GcConfig {
     }
 }
 
+/// Bytes of code where none is ever given back, and nobody has said how many.
+const ALL_THERE_IS: usize = 256 << 20;
+
 /// Words that say no [`GcConfig`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -131,6 +135,14 @@ impl GcConfig {
     /// The collector's budget.
     pub fn budget(&self) -> gc::Budget {
         gc::Budget::of(self.bytes)
+    }
+
+    /// Bytes of code that a compiler may hold: where it is collected, more than the budget, since collecting takes a while.
+    pub fn code_limit(&self) -> usize {
+        match self.mode {
+            gc::Mode::Off => self.bytes,
+            gc::Mode::Generational | gc::Mode::Simple => self.bytes.saturating_mul(2).max(32 << 20),
+        }
     }
 
     /// What these words say, the others being as usual: `generational`, `simple` or `off`, and `budget=MIB`.
@@ -145,6 +157,9 @@ impl GcConfig {
                 }
                 None => config.mode = word.parse().map_err(|_| bad())?,
             }
+        }
+        if config.mode == gc::Mode::Off && !words.contains("budget=") {
+            config.bytes = ALL_THERE_IS;
         }
         Ok(config)
     }
@@ -180,6 +195,7 @@ mod tests {
         assert_eq!(GcConfig::parse(""), Ok(usual));
         let config = GcConfig::parse("budget=3,off").unwrap();
         assert_eq!((config.mode, config.bytes), (gc::Mode::Off, 3 << 20));
+        assert_eq!(GcConfig::parse("off").unwrap().bytes, ALL_THERE_IS);
         for bad in [
             "Off",
             "budget=",

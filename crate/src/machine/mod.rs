@@ -552,6 +552,7 @@ fn backend(config: EngineConfig) -> Result<Box<dyn Backend>, CompileError> {
         threading,
         passes: config.passes,
         own: config.compiler == Compiler::Own,
+        code_limit: config.gc.code_limit(),
     };
     Ok(Box::new(NativeBackend::new(tiered::abi(), options)?))
 }
@@ -559,7 +560,7 @@ fn backend(config: EngineConfig) -> Result<Box<dyn Backend>, CompileError> {
 #[cfg(target_arch = "wasm32")]
 fn backend(config: EngineConfig) -> Result<Box<dyn Backend>, CompileError> {
     use crate::jit::wasm::WasmBackend;
-    let backend = WasmBackend::new(tiered::abi(), config.passes);
+    let backend = WasmBackend::new(tiered::abi(), config.passes).with_limit(config.gc.code_limit());
     Ok(Box::new(if config.synchronous {
         backend.synchronous()
     } else {

@@ -12,6 +12,7 @@ mod harness;
 mod part_server;
 
 mod bad_input;
+mod collector;
 mod disk;
 mod firmware;
 mod linux;

@@ -29,6 +29,9 @@ export class FiguresView {
   readonly #regions = byId('figure-regions', HTMLElement);
   readonly #foreseen = byId('figure-foreseen', HTMLElement);
   readonly #modules = byId('figure-modules', HTMLElement);
+  readonly #kept = byId('figure-kept', HTMLElement);
+  readonly #collected = byId('figure-collected', HTMLElement);
+  readonly #pauses = byId('figure-pauses', HTMLElement);
   #last: Sample | undefined;
   #speeds: number[] = [];
   #idles: number[] = [];
@@ -98,6 +101,11 @@ export class FiguresView {
     show(this.#regions, String(jit.regions), `${jit.hotRegions} hot`);
     show(this.#foreseen, String(jit.foreseen), `of ${jit.quickRegions}`);
     show(this.#modules, String(jit.modules), size(jit.codeBytes));
+    const { gc } = jit;
+    show(this.#kept, size(gc.oldBytes), `old, ${size(gc.youngBytes + gc.asleepBytes)} young`);
+    show(this.#collected, String(gc.freed), `freed, ${gc.revived} revived`);
+    const ms = (us: number): string => (us / 1000).toFixed(us < 10_000 ? 2 : 0);
+    show(this.#pauses, ms(gc.pauseP99Us), `ms, longest ${ms(gc.pauseMaxUs)} ms`);
   }
 
   /** What compiled code did between the two; its share of the instructions in per cent. */

@@ -92,7 +92,7 @@ pub(super) fn synchronise<B: Bus>(core: &mut Core, code: &mut CodeCache, bus: &m
         code.drop_stale(bus.ram_mut());
     }
     if code.is_full() {
-        code.clear();
+        code.drop_some();
     }
     let hart = &mut core.hart;
     match std::mem::replace(&mut hart.fetch_flush, FetchFlush::Nothing) {

@@ -57,7 +57,12 @@ impl Jit {
     pub(super) fn no_room(&mut self, number: u32, error: &CompileError) {
         if !self.said_no_room {
             self.said_no_room = true;
-            log::warn!(target: "jit", "hot code is interpreted until others give way: {error}");
+            match self.collector.mode() {
+                Mode::Off => log::warn!(target: "jit", "from now on hot code is interpreted: {error}"),
+                Mode::Generational | Mode::Simple => {
+                    log::warn!(target: "jit", "hot code is interpreted until other gives way: {error}");
+                }
+            }
         }
         self.stats.refused += 1;
         self.collector.press();

@@ -40,8 +40,6 @@ use compiler::Compiler;
 use quick::QuickCompiler;
 pub use text::cranelift_text;
 
-/// Most bytes of code held.
-const CODE_LIMIT: usize = 256 << 20;
 /// Most jobs that wait, or whose results do.
 const QUEUE: usize = 256;
 /// Most jobs that are done at a time on the caller's thread.
@@ -65,6 +63,8 @@ pub struct Options {
     pub passes: PassSet,
     /// Whether our own compiler is used, where the host can run its code.
     pub own: bool,
+    /// Most bytes of code.
+    pub code_limit: usize,
 }
 
 impl Options {
@@ -74,6 +74,7 @@ impl Options {
             threading,
             passes: PassSet::ALL,
             own: true,
+            code_limit: 256 << 20,
         }
     }
 }
@@ -109,8 +110,9 @@ impl NativeBackend {
             threading,
             passes,
             own,
+            code_limit,
         } = options;
-        let memory = Arc::new(Mutex::new(CodeMemory::new(CODE_LIMIT)));
+        let memory = Arc::new(Mutex::new(CodeMemory::new(code_limit)));
         let mut compiler = Compiler::new(abi.clone(), passes, Arc::clone(&memory))?;
         let trampoline = memory.lock().place_fixed(&quick::trampoline())?;
         let quick = match own {

@@ -50,6 +50,8 @@ pub struct WasmBackend {
     since_ms: f64,
     /// Places of the table that are free, highest first.
     free: Vec<u32>,
+    /// Most bytes of code.
+    code_limit: usize,
     ledger: Ledger,
     compactor: Compactor,
     /// The longest that making a module has taken, with all that belongs to it.
@@ -72,6 +74,7 @@ impl WasmBackend {
             waiting: VecDeque::new(),
             since_ms: 0.0,
             free: Vec::new(),
+            code_limit: usize::MAX,
             ledger: Ledger::default(),
             compactor: Compactor::default(),
             longest_ms: 0.0,
@@ -81,6 +84,12 @@ impl WasmBackend {
     /// One that compiles all that waits whenever it is asked for what is finished, so that each run is the same.
     pub fn synchronous(mut self) -> Self {
         self.synchronous = true;
+        self
+    }
+
+    /// One that holds so many bytes of code at most, and up to a module more.
+    pub fn with_limit(mut self, bytes: usize) -> Self {
+        self.code_limit = bytes;
         self
     }
 
@@ -172,6 +181,10 @@ impl WasmBackend {
 
     /// Free places of the function table, ascending.
     fn take_slots(&mut self, count: usize) -> Result<Vec<u32>, CompileError> {
+        let bytes = self.ledger.live_bytes();
+        if bytes >= self.code_limit {
+            return Err(CompileError::NoRoom(format!("{bytes} bytes are in use")));
+        }
         if self.free.len() < count {
             let more = GROWTH.max(count as u32);
             let first = table().grow(more).map_err(|error| {
