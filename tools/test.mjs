@@ -82,6 +82,7 @@ const STEPS = [
   ['tools', (log) => nodeTests(log, 'tests/tools'), countTap],
   ['test guests', (log) => nodeTests(log, 'tests/guests'), countTap],
   ['benchmark runner', (log) => nodeTests(log, 'tests/bench'), countTap],
+  ['soak runner', (log) => nodeTests(log, 'tests/soak'), countTap],
   ['page', (log) => nodeTests(log, 'tests/browser'), countTap],
 ];
 

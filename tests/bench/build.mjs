@@ -2,9 +2,11 @@
 //
 //   node tests/bench/build.mjs [riscv64] [amd64] [i386]     the first two when none is named
 //   import { buildBench } from './build.mjs'; buildBench('riscv64')     -> path of the binary
+//
+// Other programs for guests are built with the same compilers: see `compile`.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -38,26 +40,33 @@ const flags = [
   '-s',
 ];
 
-/** Builds (when older than its sources) the binary for `machine`, one of the above, and returns its path. */
-export function buildBench(machine) {
+/**
+ * Builds (when older than its sources) the program `binary` for `machine`, one of the above, and returns its path. `files`
+ * are its sources and what they include.
+ */
+export function compile(machine, binary, files) {
   const { command, package: name, flags: own } = compilers[machine];
-  const binary = join(output, `bench-${machine}`);
-  const files = readdirSync(sources).map((file) => join(sources, file));
   const newest = Math.max(
     ...[...files, fileURLToPath(import.meta.url)].map((file) => statSync(file).mtimeMs),
   );
   const built = statSync(binary, { throwIfNoEntry: false });
   if (built && built.mtimeMs > newest) return binary;
-  mkdirSync(output, { recursive: true });
+  mkdirSync(dirname(binary), { recursive: true });
   const inputs = files.filter((file) => file.endsWith('.c')).sort();
   try {
     execFileSync(command, [...flags, ...own, '-o', binary, ...inputs], { stdio: 'inherit' });
   } catch (error) {
     if (error.code === 'ENOENT')
       throw new Error(`${command} is missing: install Debian's package ${name}`, { cause: error });
-    throw new Error(`${command} could not build the benchmark for ${machine} (see above)`, { cause: error });
+    throw new Error(`${command} could not build ${basename(binary)} (see above)`, { cause: error });
   }
   return binary;
+}
+
+/** Builds (when older than its sources) the benchmark program for `machine`, one of the above, and returns its path. */
+export function buildBench(machine) {
+  const files = readdirSync(sources).map((file) => join(sources, file));
+  return compile(machine, join(output, `bench-${machine}`), files);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -1,5 +1,5 @@
 // The guest of the benchmarks.
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -9,17 +9,28 @@ import { cpio } from './cpio.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
 
-/** The Debian guest with /bench in its initramfs: archives that follow one another are unpacked one over the other. */
-export function prepareGuest() {
+/**
+ * The Debian guest with programs in the root folder of its initramfs, which is written to `initrd`: archives that follow one
+ * another are unpacked one over the other. `programs` are paths of binaries by their names in the guest.
+ */
+export function guestWith(programs, initrd) {
   const folder = join(root, 'build/guests/debian');
   const manifest = join(folder, 'manifest.json');
   if (!existsSync(manifest))
     throw new Error('the Debian guest is missing: run cargo run --release -- guest fetch');
-  const { kernel, initrd } = JSON.parse(readFileSync(manifest, 'utf8'));
-  const binary = readFileSync(buildBench('riscv64'));
-  const own = gzipSync(cpio([{ name: 'bench', mode: 0o755, content: binary }]));
-  const output = join(root, 'target/bench/initrd.gz');
-  writeFileSync(output, Buffer.concat([readFileSync(join(folder, initrd)), own]));
+  const debian = JSON.parse(readFileSync(manifest, 'utf8'));
+  const files = Object.entries(programs).map(([name, binary]) => ({
+    name,
+    mode: 0o755,
+    content: readFileSync(binary),
+  }));
+  mkdirSync(dirname(initrd), { recursive: true });
+  writeFileSync(initrd, Buffer.concat([readFileSync(join(folder, debian.initrd)), gzipSync(cpio(files))]));
   // The one console that every machine here has.
-  return { kernel: join(folder, kernel), initrd: output, append: 'earlycon=sbi console=ttyS0' };
+  return { kernel: join(folder, debian.kernel), initrd, append: 'earlycon=sbi console=ttyS0' };
+}
+
+/** The Debian guest with /bench. */
+export function prepareGuest() {
+  return guestWith({ bench: buildBench('riscv64') }, join(root, 'target/bench/initrd.gz'));
 }

@@ -109,6 +109,12 @@ export function run(command, args, { cwd = root, env = {}, log, stdout = false }
   });
 }
 
+/** Runs one of our Node programs in this one's place: with the same terminal, and its exit status is ours. */
+export function handOver(program, words) {
+  const runner = spawn(process.execPath, [program, ...words], { cwd: root, stdio: 'inherit' });
+  runner.on('exit', (code) => process.exit(code ?? 1));
+}
+
 /** Where a program is, or undefined. */
 export function which(program) {
   return (process.env.PATH ?? '')

@@ -38,9 +38,13 @@ export class Browser extends Guest {
     return this.ready(started, before);
   }
 
+  /** Ids of the processes that run pages. */
+  processes() {
+    return rendererProcesses(this.browser.profile);
+  }
+
   cpu() {
-    const renderers = rendererProcesses(this.browser.profile);
-    return renderers.reduce((sum, pid) => sum + cpuSeconds(pid), 0);
+    return this.processes().reduce((sum, pid) => sum + cpuSeconds(pid), 0);
   }
 
   async close() {
@@ -51,11 +55,12 @@ export class Browser extends Guest {
 
 /** Our own page. */
 export class Page extends Browser {
-  /** With `profile` the page remembers what was hot, and uses what it remembers. */
-  constructor(engine, profile = false) {
+  /** With `profile` the page remembers what was hot, and uses what it remembers. `more` are further words of its query. */
+  constructor(engine, profile = false, more = {}) {
     super();
     this.engine = engine;
     this.profile = profile;
+    this.more = more;
   }
 
   async needs() {
@@ -72,6 +77,7 @@ export class Page extends Browser {
       harts: '1',
       engine: this.engine,
       profile: this.profile ? '1' : '0',
+      ...this.more,
     });
     return this.open({
       files: { '/bench/kernel': readFileSync(kernel), '/bench/initrd': readFileSync(initrd) },

@@ -44,15 +44,19 @@ class Process extends Guest {
     this.#end = () => this.child.kill('SIGKILL');
     process.once('exit', this.#end);
     this.console = new Console((text) => this.child.stdin.write(text));
-    for (const stream of [this.child.stdout, this.child.stderr]) {
-      stream.setEncoding('utf8').on('data', (text) => this.console.feed(text));
-    }
+    this.child.stdout.setEncoding('utf8').on('data', (text) => this.console.feed(text));
+    this.child.stderr.setEncoding('utf8').on('data', (text) => this.complain(text));
     this.child.stdin.on('error', () => {}); // it has ended: `exit` below says so
     this.child.on('error', (error) => this.console.end(`${command} did not start: ${error.message}`));
     this.child.on('exit', (code, signal) =>
       this.console.end(`${command} ended (${signal ?? `status ${code}`})`),
     );
     return this.ready(started, 0);
+  }
+
+  /** What the emulator itself says is shown beside what the guest says. */
+  complain(text) {
+    this.console.feed(text);
   }
 
   cpu() {

@@ -112,6 +112,9 @@ pub struct RunArguments {
     /// At the end write the machine's figures to standard error, as JSON
     #[arg(long)]
     pub stats: bool,
+    /// Write them every so many seconds while the guest runs, a line each time
+    #[arg(long, value_name = "SECONDS", value_parser = parse_interval)]
+    pub stats_every: Option<f64>,
 }
 
 const RUN_HELP: &str = "\
@@ -285,6 +288,18 @@ fn parse_seconds(text: &str) -> Result<f64, String> {
     }
 }
 
+/// Shortest time between two lines of figures: less would take a machine's time for nothing.
+const SHORTEST_INTERVAL: f64 = 0.01;
+
+fn parse_interval(text: &str) -> Result<f64, String> {
+    match parse_seconds(text) {
+        Ok(seconds) if seconds >= SHORTEST_INTERVAL => Ok(seconds),
+        _ => Err(format!(
+            "is not a number of seconds from {SHORTEST_INTERVAL} upwards"
+        )),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -303,6 +318,21 @@ mod tests {
         for bad in ["", "M", "-1M", "1.5G", "99999999999G", "1é"] {
             assert!(parse_memory(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn intervals() {
+        assert_eq!(parse_interval("10"), Ok(10.0));
+        assert_eq!(parse_interval("0.01"), Ok(0.01));
+        for bad in ["", "0", "0.001", "-1", "nan", "inf", "1e11", "1s"] {
+            assert!(parse_interval(bad).is_err(), "{bad}");
+        }
+        let typed = ["tabvisor", "run", "--stats-every", "2.5"];
+        let Command::Run(run) = Arguments::parse_from(typed).command else {
+            panic!("another command was meant");
+        };
+        assert_eq!((run.stats_every, run.stats), (Some(2.5), false));
+        assert!(Arguments::try_parse_from(["tabvisor", "run", "--stats-every"]).is_err());
     }
 
     #[test]

@@ -67,6 +67,7 @@ pub fn run(arguments: &RunArguments) -> Result<ExitCode> {
         wanted: arguments.exit_on.clone().unwrap_or_default().into_bytes(),
         seen: Vec::new(),
         trimmed: (arguments.trim == Switch::On).then_some(start),
+        reports: arguments.stats_every.map(|seconds| Reports::new(start, seconds)),
     };
     let end = session.run();
     drop(raw);
@@ -77,22 +78,59 @@ pub fn run(arguments: &RunArguments) -> Result<ExitCode> {
         profile::write(file, &session.machine)?;
     }
     if arguments.stats {
-        let figures = Figures {
-            stats: session.machine.stats(),
-            memory: session.machine.memory_use(),
-        };
-        eprintln!("{}", serde_json::to_string(&figures)?);
+        show_figures(&session.machine)?;
     }
     report(end?, arguments)
 }
 
-/// What `--stats` prints.
+/// What `--stats` and `--stats-every` print.
 #[derive(Serialize)]
 struct Figures {
     #[serde(flatten)]
     stats: Stats,
     #[serde(flatten)]
     memory: MemoryUse,
+}
+
+/// Prints the machine's figures: a line of JSON on standard error.
+fn show_figures(machine: &Guest) -> Result<()> {
+    let figures = Figures {
+        stats: machine.stats(),
+        memory: machine.memory_use(),
+    };
+    let end = if terminal::is_raw() { "\r\n" } else { "\n" };
+    let line = serde_json::to_string(&figures)? + end;
+    // In one piece: who reads both streams as one must not find the guest's output inside a line. If standard error is
+    // gone, there is nobody to tell.
+    let _ = stderr().lock().write_all(line.as_bytes());
+    Ok(())
+}
+
+/// When figures are printed while the guest runs.
+#[derive(Debug)]
+struct Reports {
+    every: Duration,
+    next: Instant,
+}
+
+impl Reports {
+    fn new(start: Instant, seconds: f64) -> Reports {
+        let every = Duration::from_secs_f64(seconds);
+        let next = start + every;
+        Reports { every, next }
+    }
+
+    /// Whether it is time. Those that were missed, while the program was stopped say, are not made up for.
+    fn due(&mut self, now: Instant) -> bool {
+        if now < self.next {
+            return false;
+        }
+        self.next += self.every;
+        if self.next <= now {
+            self.next = now + self.every;
+        }
+        true
+    }
 }
 
 /// How it ended.
@@ -148,6 +186,8 @@ struct Session {
     seen: Vec<u8>,
     /// When memory was last looked through for pages that are zero, if it is to be.
     trimmed: Option<Instant>,
+    /// When figures are printed, if they are to be.
+    reports: Option<Reports>,
 }
 
 impl Session {
@@ -170,6 +210,9 @@ impl Session {
             if self.deadline.is_some_and(|deadline| now >= deadline) {
                 return Ok(End::TimedOut);
             }
+            if self.reports.as_mut().is_some_and(|reports| reports.due(now)) {
+                show_figures(&self.machine)?;
+            }
             match exit {
                 Exit::Budget => {}
                 Exit::Idle { until_ns } => {
@@ -179,8 +222,9 @@ impl Session {
                     }
                     let wake = until_ns.and_then(|ns| self.start.checked_add(Duration::from_nanos(ns)));
                     let typing = self.machine.console_room() > 0;
-                    self.inbox
-                        .wait(wake.into_iter().chain(self.deadline).min(), typing);
+                    let report = self.reports.as_ref().map(|reports| reports.next);
+                    let until = [wake, self.deadline, report].into_iter().flatten().min();
+                    self.inbox.wait(until, typing);
                 }
                 Exit::PowerOff => return Ok(End::PowerOff),
                 Exit::Failed { code } => return Ok(End::Failed(code)),
@@ -277,4 +321,24 @@ fn watch_signals(inbox: &Inbox) -> Result<()> {
         .spawn(work)
         .context("cannot start a thread")?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_due_at_each_interval_and_not_made_up_for() {
+        let start = Instant::now();
+        let at = |seconds: f64| start + Duration::from_secs_f64(seconds);
+        let mut reports = Reports::new(start, 2.0);
+        assert!(!reports.due(at(1.9)));
+        assert!(reports.due(at(2.1)));
+        // Counted from when it should have been, so that intervals do not drift.
+        assert_eq!(reports.next, at(4.0));
+        assert!(!reports.due(at(3.9)));
+        assert!(reports.due(at(4.0)));
+        assert!(reports.due(at(20.5)));
+        assert_eq!(reports.next, at(22.5));
+    }
 }

@@ -1,0 +1,107 @@
+// Where the guest of the soak test runs: natively, or in a page. Beside what each engine has
+//
+//   figures()    -> the machine's figures now, and what its process uses:
+//                   { at_s, cpu_s, rss_mb, instructions, guest_mb, code_mb, gc }
+//   loops        how often a function must run to be compiled, and some more
+//
+// where `gc` is what the collector says of itself, or null where it says nothing.
+import { Page } from '../bench/engines/page.mjs';
+import { Tabvisor } from '../bench/engines/process.mjs';
+import { now } from '../bench/engines/guest.mjs';
+import { residentMib, shareMib } from './memory.mjs';
+
+/** Seconds between two lines of figures, and the longest wait for one on a busy machine. */
+const LINES_EVERY_S = 1;
+const LINE_LIMIT_MS = 30_000;
+
+const mib = (bytes) => bytes / 2 ** 20;
+
+class NativeSoak extends Tabvisor {
+  loops = 1000;
+  #rest = '';
+  /** Who waits for the next line of figures. */
+  #waiting = [];
+
+  constructor(gc) {
+    super('jit', ['--stats-every', `${LINES_EVERY_S}`, '--gc', gc]);
+  }
+
+  /** Lines of figures are for us, all others for the console. */
+  complain(text) {
+    const lines = (this.#rest + text).split('\n');
+    this.#rest = lines.pop();
+    for (const line of lines) {
+      if (!line.startsWith('{')) {
+        this.console.feed(`${line}\n`);
+        continue;
+      }
+      const figures = JSON.parse(line);
+      for (const done of this.#waiting.splice(0)) done(figures);
+    }
+  }
+
+  /** Those of the next line, so that instructions, time and memory are of the same moment. */
+  async figures() {
+    let timer;
+    const figures = await new Promise((resolve, reject) => {
+      const late = () => reject(new Error(`no figures in ${LINE_LIMIT_MS / 1000} s`));
+      timer = setTimeout(late, LINE_LIMIT_MS);
+      this.#waiting.push(resolve);
+    });
+    clearTimeout(timer);
+    const gc = figures.jit.gc ?? null;
+    return {
+      at_s: now(),
+      cpu_s: this.cpu(),
+      rss_mb: residentMib(this.child.pid),
+      instructions: figures.instructions,
+      guest_mb: mib(figures.ram_in_use_bytes ?? 0),
+      code_mb: mib(figures.jit.code_bytes),
+      regions: figures.jit.quick_regions + figures.jit.hot_regions,
+      gc: gc && {
+        mode: gc.mode,
+        p50_us: gc.pause_p50_us,
+        p99_us: gc.pause_p99_us,
+        max_us: gc.pause_max_us,
+        revived: gc.revived,
+        recompiled: gc.recompiled,
+      },
+    };
+  }
+}
+
+class PageSoak extends Page {
+  loops = 12_000;
+
+  constructor(gc) {
+    super('jit', false, { gc });
+  }
+
+  async figures() {
+    const figures = await this.page.evaluate(() => window.tabvisor.machine.stats());
+    const gc = figures.jit.gc ?? null;
+    return {
+      at_s: now(),
+      cpu_s: this.cpu(),
+      rss_mb: this.processes().reduce((sum, pid) => sum + shareMib(pid), 0),
+      instructions: figures.instructions,
+      guest_mb: mib(figures.ramInUseBytes),
+      code_mb: mib(figures.jit.codeBytes),
+      regions: figures.jit.quickRegions + figures.jit.hotRegions,
+      gc: gc && {
+        mode: gc.mode,
+        p50_us: gc.pauseP50Us,
+        p99_us: gc.pauseP99Us,
+        max_us: gc.pauseMaxUs,
+        revived: gc.revived,
+        recompiled: gc.recompiled,
+      },
+    };
+  }
+}
+
+/** Engines by the name that the command line uses for where they run. */
+export const PLACES = {
+  page: (gc) => new PageSoak(gc),
+  native: (gc) => new NativeSoak(gc),
+};
