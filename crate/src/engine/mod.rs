@@ -113,7 +113,7 @@ impl Default for GcConfig {
             mode: gc::Mode::default(),
             // The browser's machine code for ours takes several times as much beside it.
             bytes: if cfg!(target_arch = "wasm32") {
-                24 << 20
+                16 << 20
             } else {
                 64 << 20
             },

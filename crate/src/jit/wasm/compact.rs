@@ -1,4 +1,4 @@
-//! Moves functions out of mostly dead modules into new ones, so that the engine can free the old: beside the guest, a module
+//! Moves functions out of mostly dead and of small modules into new ones, so that the engine can free the old: beside the guest, a module
 //! at a time. The engine compiles it in the background; once that is done, and the worker has been to its event loop, the
 //! functions take their old places in the table. Nobody but the table refers to a module then.
 
@@ -58,7 +58,7 @@ impl Compactor {
         true
     }
 
-    fn begin(&mut self, ledger: &Ledger, abi: &Abi) -> bool {
+    fn begin(&mut self, ledger: &mut Ledger, abi: &Abi) -> bool {
         let functions = ledger.sparse(MOST_IN_MODULE, MOST_BYTES);
         if functions.is_empty() {
             return false;
