@@ -1,8 +1,8 @@
 // Where the guest of the soak test runs: natively, or in a page. Beside what each engine has
 //
 //   figures()    -> the machine's figures now, and what its process uses:
-//                   { at_s, cpu_s, rss_mb, instructions, guest_mb, code_mb, gc }
-//   loops        how often a function must run to be compiled, and some more
+//                   { at_s, cpu_s, rss_mb, instructions, guest_mb, code_mb, regions, gc }
+//   loops        how often the guest's functions run: often enough to be compiled, and some more
 //
 // where `gc` is what the collector says of itself, or null where it says nothing.
 import { Page } from '../bench/engines/page.mjs';
@@ -45,7 +45,7 @@ class NativeSoak extends Tabvisor {
     let timer;
     const figures = await new Promise((resolve, reject) => {
       const late = () => reject(new Error(`no figures in ${LINE_LIMIT_MS / 1000} s`));
-      timer = setTimeout(late, LINE_LIMIT_MS);
+      timer = setTimeout(late, LINE_LIMIT_MS).unref();
       this.#waiting.push(resolve);
     });
     clearTimeout(timer);

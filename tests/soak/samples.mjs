@@ -1,0 +1,85 @@
+// What is noted of a run: what its guest says, and a sample of its machine's figures now and then.
+
+/** The guest's program has stopped when it says nothing for so long. */
+const SILENCE_S = 30;
+
+const rounded = (value) => Number(value.toFixed(1));
+
+/** A run before its first sample, in the shape of the JSON file. What there is to know of the collector is null so far. */
+export function emptyRun({ where, guest, gc, minutes, interval_s }) {
+  return {
+    where,
+    guest,
+    gc,
+    minutes,
+    interval_s,
+    rss_mb: [],
+    // Million instructions for each second of CPU, and for each on the clock.
+    mips: [],
+    mips_wall: [],
+    // How far the guest's program is.
+    iterations: [],
+    // Of the memory: what the guest has touched, and code. Regions are all that were ever compiled.
+    guest_mb: [],
+    code_mb: [],
+    regions: [],
+    pause_ms: null,
+    revived: null,
+    recompiled: null,
+  };
+}
+
+/** Adds a sample to the run; `last` and `now` are an engine's figures from its beginning and from its end. */
+export function addSample(run, last, now, iterations) {
+  const millions = (now.instructions - last.instructions) / 1e6;
+  run.rss_mb.push(rounded(now.rss_mb));
+  run.mips.push(rounded(millions / (now.cpu_s - last.cpu_s)));
+  run.mips_wall.push(rounded(millions / (now.at_s - last.at_s)));
+  run.iterations.push(iterations);
+  run.guest_mb.push(rounded(now.guest_mb));
+  run.code_mb.push(rounded(now.code_mb));
+  run.regions.push(now.regions);
+  if (now.gc === null) return;
+  // The collector's figures are of the whole run each time.
+  if (now.gc.mode !== run.gc)
+    throw new Error(`--gc ${run.gc} was asked for, and the collector is ${now.gc.mode}`);
+  const ms = (us) => Number((us / 1000).toFixed(3));
+  run.pause_ms = { p50: ms(now.gc.p50_us), p99: ms(now.gc.p99_us), max: ms(now.gc.max_us) };
+  run.revived = now.gc.revived;
+  run.recompiled = now.gc.recompiled;
+}
+
+/** The newest sample, as a line. */
+export function lastLine(run) {
+  const of = (name) => run[name].at(-1);
+  const seconds = run.rss_mb.length * run.interval_s;
+  return (
+    `${String(seconds).padStart(5)} s: ${of('rss_mb')} MiB, ${of('mips')} MIPS of CPU, ${of('mips_wall')} on the clock, ` +
+    `${of('iterations')} iterations; guest ${of('guest_mb')} MiB, code ${of('code_mb')} MiB, ${of('regions')} regions so far`
+  );
+}
+
+/**
+ * Follows what the guest's program says on its console: `iterations` is how far it is, `end` is rejected when it fails or
+ * says nothing for a while. `stop()` ends that.
+ */
+export function follow(console, silence_s = SILENCE_S) {
+  let stopped = false;
+  const program = {
+    iterations: 0,
+    stop: () => {
+      stopped = true;
+    },
+  };
+  const listen = async () => {
+    while (!stopped) {
+      const match = await console.waitFor(/SOAK (\d+) (\d+)[\r\n]|(SOAK-FAILED [^\r\n]*)[\r\n]/, silence_s);
+      if (match[3]) throw new Error(match[3]);
+      program.iterations = Number(match[2]);
+    }
+  };
+  program.end = listen();
+  // It may fail while nobody waits for it.
+  program.end.catch(() => {});
+  return program;
+}

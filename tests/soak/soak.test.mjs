@@ -1,0 +1,212 @@
+// The soak test's own parts, and its programs under QEMU. Run by `node --test tests/soak`.
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+import { Console } from '../bench/console.mjs';
+import { PROGRAMS, buildProgram } from './build.mjs';
+import { PLACES } from './engines.mjs';
+import { residentMib, shareMib } from './memory.mjs';
+import { UsageError, parse } from './options.mjs';
+import { addSample, emptyRun, follow, lastLine } from './samples.mjs';
+import { drift, interval, judge } from './verdict.mjs';
+
+const runner = join(dirname(fileURLToPath(import.meta.url)), 'run.mjs');
+const qemu = '/usr/bin/qemu-riscv64-static';
+/** A program that starts others needs the host's kernel to know what to do with RISC-V, and a shell to run. */
+const kernelRuns = existsSync('/proc/sys/fs/binfmt_misc/qemu-riscv64');
+
+test('what is asked for is understood', () => {
+  assert.deepEqual(parse(['--where', 'page', '--guest', 'exec', '--minutes', '2', '--gc', 'off']), {
+    runs: [{ where: 'page', guest: 'exec' }],
+    minutes: 2,
+    gc: 'off',
+    json: undefined,
+  });
+  const usual = parse([]);
+  assert.equal(usual.gc, 'generational');
+  assert.deepEqual(
+    usual.runs.map(({ where, guest }) => `${where} ${guest}`),
+    ['page churn', 'page exec', 'native churn', 'native exec'],
+  );
+  assert.deepEqual(parse(['--help', '--gc', 'off']), { help: true });
+});
+
+test('bad words are refused with a message, before anything is started', () => {
+  const bad = [
+    [['--where', 'moon'], /--where moon: there is page, native/],
+    [['--guest', 'idle'], /--guest idle: there is churn, exec/],
+    [['--gc', 'on'], /--gc on: there is generational, simple, off/],
+    [['--minutes', '0'], /--minutes 0: a number from 0.5/],
+    [['--minutes', 'x'], /--minutes x: a number/],
+    [['--seconds', '1'], /--seconds/],
+    [['churn'], /churn/],
+  ];
+  for (const [words, message] of bad)
+    assert.throws(
+      () => parse(words),
+      (error) => error instanceof UsageError && message.test(error.message),
+    );
+  const { status, stderr } = spawnSync(process.execPath, [runner, '--gc', 'on'], { encoding: 'utf8' });
+  assert.equal(status, 2);
+  assert.match(stderr, /^soak: --gc on: there is [^]*npm run soak --/);
+  const help = execFileSync(process.execPath, [runner, '--help'], { encoding: 'utf8' });
+  assert.match(help, /^npm run soak -- /);
+});
+
+test('the end is compared with minute 5, or with a third of a shorter run', () => {
+  assert.equal(interval(1), 10);
+  assert.equal(interval(5), 60);
+  // Thirty minutes: minutes 5 to 7 against the last three.
+  const minutes = Array.from({ length: 30 }, (_, n) => n + 1);
+  assert.deepEqual(drift(minutes, 60), { before: 6, after: 29 });
+  // One minute: from 20 s on, two samples each.
+  assert.deepEqual(drift([10, 20, 30, 40, 50, 60], 10), { before: 30, after: 60 });
+  assert.deepEqual(drift([7, 8, 9], 10), { before: 7, after: 9 });
+  assert.deepEqual(drift([7], 10), { before: 7, after: 7 });
+  // One odd sample changes nothing.
+  const odd = Array.from({ length: 12 }, (_, n) => (n === 10 ? 900 : 100));
+  assert.deepEqual(drift(odd, 10), { before: 100, after: 100 });
+});
+
+/** A run with made-up samples: memory and throughput go evenly from one value to the other. */
+function made({ rss = [300, 300], mips = [400, 400], ...more }) {
+  const run = emptyRun({ where: 'page', guest: 'churn', gc: 'generational', minutes: 30, interval_s: 60 });
+  for (let n = 0; n < 30; n++) {
+    run.rss_mb.push(rss[0] + ((rss[1] - rss[0]) * n) / 29);
+    run.mips.push(mips[0] + ((mips[1] - mips[0]) * n) / 29);
+  }
+  return { ...run, pause_ms: { p50: 0.1, p99: 0.9, max: 4 }, ...more };
+}
+
+test('a run is good when memory, throughput and pauses stay within their limits', () => {
+  const missed = (run) => judge(run).wrong;
+  assert.deepEqual(missed(made({})), []);
+  assert.deepEqual(missed(made({ rss: [300, 200], mips: [400, 600] })), []);
+  assert.match(missed(made({ rss: [300, 450] }))[0], /^memory 326 -> 445 MiB, 1\.37 times \(at most 1\.1\)$/);
+  assert.match(missed(made({ mips: [400, 200] }))[0], /^throughput .* 0\.57 times \(at least 0\.9\)$/);
+  const long = { p50: 0.1, p99: 1.5, max: 3 };
+  assert.match(missed(made({ pause_ms: long }))[0], /p99 1\.5 ms, at most 3 ms \(at most 1 and 5\)$/);
+  assert.equal(missed(made({ pause_ms: { ...long, p99: 0.5, max: 5.1 } })).length, 1);
+  // Natively nothing waits for a picture to be drawn.
+  assert.deepEqual(missed(made({ pause_ms: long, where: 'native' })), []);
+  assert.deepEqual(missed(made({ pause_ms: null })), []);
+  assert.match(judge(made({ pause_ms: null })).lines.at(-1), /says nothing/);
+  assert.match(judge(made({ rss: [300, 450] })).lines[0], /MISSED$/);
+});
+
+test('without a collector memory must grow, and a simple one is only looked at', () => {
+  assert.deepEqual(judge(made({ gc: 'off', rss: [300, 900], mips: [400, 100] })).wrong, []);
+  assert.match(judge(made({ gc: 'off' })).wrong[0], /^memory 300 -> 300 MiB, 1\.00 times \(at least 1\.2\)$/);
+  assert.deepEqual(judge(made({ gc: 'simple', rss: [300, 900], mips: [400, 100] })).wrong, []);
+});
+
+test('a run that failed is not good, with samples or without', () => {
+  const failure = 'SOAK-FAILED a new function gave 1';
+  assert.deepEqual(judge(made({ gc: 'simple', failure })).wrong, [failure]);
+  const none = emptyRun({ where: 'native', guest: 'exec', gc: 'off', minutes: 1, interval_s: 10 });
+  assert.deepEqual(judge({ ...none, failure }).wrong, [failure]);
+});
+
+const figures = (more) => ({
+  at_s: 10,
+  cpu_s: 1,
+  rss_mb: 200,
+  instructions: 1e9,
+  guest_mb: 90,
+  code_mb: 2,
+  regions: 7,
+  gc: null,
+  ...more,
+});
+
+test('samples hold what happened between two looks', () => {
+  const run = emptyRun({ where: 'native', guest: 'churn', gc: 'simple', minutes: 1, interval_s: 10 });
+  addSample(run, figures(), figures({ at_s: 20, cpu_s: 6, rss_mb: 201.26, instructions: 3e9 }), 42);
+  assert.deepEqual([run.rss_mb, run.mips, run.mips_wall, run.iterations], [[201.3], [400], [200], [42]]);
+  assert.equal(run.pause_ms, null);
+  assert.match(lastLine(run), /^ +10 s: 201\.3 MiB, 400 MIPS of CPU, 200 on the clock, 42 iterations;/);
+
+  const gc = { mode: 'simple', p50_us: 10, p99_us: 1234, max_us: 9000, revived: 3, recompiled: 4 };
+  addSample(run, figures(), figures({ cpu_s: 2, at_s: 11, gc }), 43);
+  assert.deepEqual(run.pause_ms, { p50: 0.01, p99: 1.234, max: 9 });
+  assert.deepEqual([run.revived, run.recompiled], [3, 4]);
+  gc.mode = 'off';
+  assert.throws(
+    () => addSample(run, figures(), figures({ gc }), 44),
+    /--gc simple was asked for, and the collector is off/,
+  );
+});
+
+test("the program's words are followed until it fails, falls silent or is gone", async () => {
+  const failing = new Console(() => {});
+  const program = follow(failing, 5);
+  failing.feed('/churn 1000\r\nSOAK 0 1\r\nSOAK 1 2');
+  failing.feed('50\r\n');
+  await new Promise(setImmediate);
+  assert.equal(program.iterations, 250);
+  failing.feed('SOAK-FAILED a kept function gave 7\r\n');
+  await assert.rejects(program.end, { message: 'SOAK-FAILED a kept function gave 7' });
+
+  const silent = new Console(() => {});
+  silent.feed('Segmentation fault\r\n');
+  await assert.rejects(follow(silent, 0.05).end, /in 0\.05 s; the last words:\nSegmentation fault/);
+
+  const gone = new Console(() => {});
+  gone.end('the page has crashed');
+  await assert.rejects(follow(gone, 5).end, /the page has crashed/);
+});
+
+test('lines of figures are told from what the emulator says', async () => {
+  const engine = PLACES.native('generational');
+  assert.deepEqual(engine.more.slice(-2), ['--gc', 'generational']);
+  engine.console = new Console(() => {});
+  engine.child = { pid: process.pid };
+  const line = JSON.stringify({
+    instructions: 5,
+    ram_in_use_bytes: 3 << 20,
+    jit: {
+      quick_regions: 1,
+      hot_regions: 2,
+      code_bytes: 1 << 20,
+      gc: { mode: 'off', pause_p50_us: 1, pause_p99_us: 2, pause_max_us: 3, revived: 4, recompiled: 5 },
+    },
+  });
+  const waiting = engine.figures();
+  engine.complain(`tabvisor: a warning\n${line.slice(0, 20)}`);
+  engine.complain(`${line.slice(20)}\n`);
+  const found = await waiting;
+  assert.deepEqual([found.instructions, found.guest_mb, found.code_mb, found.regions], [5, 3, 1, 3]);
+  assert.deepEqual(found.gc, { mode: 'off', p50_us: 1, p99_us: 2, max_us: 3, revived: 4, recompiled: 5 });
+  assert.equal(engine.console.lastLine(), 'tabvisor: a warning');
+});
+
+test('memory of a process is read, and of one that is gone refused', () => {
+  const [resident, share] = [residentMib(process.pid), shareMib(process.pid)];
+  assert.ok(resident > 10 && resident < 10_000, `${resident}`);
+  assert.ok(share > 5 && share <= resident * 1.2, `${share} of ${resident}`);
+  assert.throws(() => residentMib(2 ** 30), /has ended/);
+});
+
+for (const name of PROGRAMS) {
+  const skip = !existsSync(qemu) || (name === 'exec' && !kernelRuns) ? 'the host cannot run it' : false;
+  test(`${name} builds`, () => assert.ok(existsSync(buildProgram(name))));
+  test(`${name} finds nothing wrong under QEMU, and says how far it is`, { skip }, () => {
+    const output = execFileSync(qemu, [buildProgram(name), '150', name === 'exec' ? '40' : '20000'], {
+      encoding: 'utf8',
+      timeout: 120_000,
+    });
+    assert.match(output, /^SOAK 0 1\n(SOAK \d+ \d+\n)*$/);
+  });
+}
+
+test('a program says how it is called', { skip: existsSync(qemu) ? false : 'there is no QEMU' }, () => {
+  for (const words of [['0'], ['x'], ['-1'], ['5', '6', '7']]) {
+    const { status, stderr } = spawnSync(qemu, [buildProgram('churn'), ...words], { encoding: 'utf8' });
+    assert.equal(status, 2, words.join(' '));
+    assert.match(stderr, /^usage: .*churn \[LOOPS/);
+  }
+});
