@@ -274,7 +274,7 @@ impl CodeCache {
     /// Drops the pages whose memory was written.
     pub fn drop_stale(&mut self, ram: &mut Ram) {
         for base in ram.take_stale_code() {
-            self.drop_page(base);
+            self.drop_page(base, true);
             if let Some(changes) = &mut self.changes {
                 changes.written.push(base);
             }
@@ -309,18 +309,22 @@ impl CodeCache {
                 self.clock.push_back(base);
                 continue;
             }
-            self.drop_page(base);
+            self.drop_page(base, false);
             left -= 1;
         }
         self.drops += 1;
     }
 
-    /// Drops a page, if there is one.
-    fn drop_page(&mut self, base: u64) {
+    /// Drops a page, if there is one; `gone` if it holds something else now.
+    fn drop_page(&mut self, base: u64, gone: bool) {
         if let Some(page) = self.pages.remove(&base) {
             self.instructions -= page.insns.len();
             if let Some(profile) = &self.profile {
-                page.tell(self.initial_heat, &mut profile.lock());
+                let mut profile = profile.lock();
+                page.tell(self.initial_heat, &mut profile);
+                if gone {
+                    profile.note_gone(page.contents);
+                }
             }
         }
     }

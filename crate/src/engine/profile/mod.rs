@@ -129,6 +129,9 @@ impl At for Jump {
 pub struct PageProfile {
     /// Runs since it was met last.
     age: u8,
+    /// The guest has written to it since: it holds something else now.
+    #[serde(skip)]
+    gone: bool,
     entries: Vec<HotEntry>,
     /// Offsets that execution has jumped to.
     arrived: Vec<u16>,
@@ -164,6 +167,8 @@ impl PageProfile {
 pub struct Profile {
     /// By the hash of their contents.
     pages: HashMap<u64, PageProfile>,
+    /// Some of them may be dropped when there are too many.
+    has_droppable: bool,
 }
 
 impl Profile {
@@ -186,14 +191,26 @@ impl Profile {
     pub fn meet(&mut self, contents: u64) -> Option<&PageProfile> {
         let page = self.pages.get_mut(&contents)?;
         page.age = 0;
+        page.gone = false;
         Some(page)
+    }
+
+    /// A page with these contents was overwritten: where the guest makes code as it runs, it may never be seen again.
+    pub fn note_gone(&mut self, contents: u64) {
+        if let Some(page) = self.pages.get_mut(&contents) {
+            page.gone = true;
+            self.has_droppable = true;
+        }
     }
 
     /// The page with these contents, made if there is room.
     fn page(&mut self, contents: u64) -> Option<&mut PageProfile> {
         if self.pages.len() >= MOST_PAGES && !self.pages.contains_key(&contents) {
-            // What this run has met is worth more than what others have.
-            self.pages.retain(|_, page| page.age == 0);
+            if !std::mem::take(&mut self.has_droppable) {
+                return None;
+            }
+            // What this run has met, and what is there still, is worth more than what others have met, or was once there.
+            self.pages.retain(|_, page| page.age == 0 && !page.gone);
             if self.pages.len() >= MOST_PAGES {
                 return None;
             }
@@ -304,12 +321,14 @@ impl Profile {
             if self.pages.len() >= MOST_PAGES {
                 break;
             }
+            self.has_droppable = true;
             self.pages.entry(contents).or_insert(page);
         }
     }
 
     /// Ages every page by a run: those that this run does not meet again are forgotten after some more.
     pub fn age(&mut self) {
+        self.has_droppable = true;
         self.pages.retain(|_, page| {
             page.age = page.age.saturating_add(1);
             page.age <= MOST_RUNS
@@ -408,6 +427,20 @@ mod tests {
             profile.note_page(contents);
         }
         assert_eq!(profile.len(), MOST_PAGES);
+    }
+
+    #[test]
+    fn pages_that_were_overwritten_give_way_to_others() {
+        let mut profile = Profile::default();
+        profile.note_entry(u64::MAX, 0, true);
+        for contents in 0..10 * MOST_PAGES as u64 {
+            profile.note_entry(contents, 0, false);
+            profile.note_gone(contents);
+        }
+        assert!(profile.len() <= MOST_PAGES);
+        assert!(profile.meet(u64::MAX).is_some());
+        let last = 10 * MOST_PAGES as u64 - 1;
+        assert!(profile.meet(last).is_some());
     }
 
     #[test]

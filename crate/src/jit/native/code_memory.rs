@@ -7,7 +7,10 @@
 //! to others: code is the same at any address. On x86-64, other processors see what was written as soon as they see
 //! its address, so nothing need be flushed; other hosts are refused.
 
-use std::{collections::BTreeMap, ptr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ptr,
+};
 
 use rustix::mm::{MapFlags, ProtFlags};
 
@@ -42,8 +45,8 @@ struct Arena {
     free: BTreeMap<usize, usize>,
     /// Bytes free in all.
     left: usize,
-    /// No free range has more.
-    longest: usize,
+    /// The same by length: the shortest that is long enough is taken.
+    by_length: BTreeSet<(usize, usize)>,
     /// Regions' code: sizes and the regions' numbers, by offsets.
     regions: BTreeMap<usize, (usize, u32)>,
     /// It holds code that is not a region's, and stays where it is.
@@ -91,7 +94,7 @@ impl Arena {
             bytes,
             free: BTreeMap::from([(0, bytes)]),
             left: bytes,
-            longest: bytes,
+            by_length: BTreeSet::from([(bytes, 0)]),
             regions: BTreeMap::new(),
             fixed: false,
         };
@@ -99,19 +102,12 @@ impl Arena {
         Ok(arena)
     }
 
-    /// Takes `bytes` bytes out of the first free range that has them.
+    /// Takes `bytes` bytes out of the shortest free range that has them.
     fn take(&mut self, bytes: usize) -> Option<usize> {
-        if bytes > self.longest {
-            return None;
-        }
-        let found = self.free.iter().find(|&(_, &length)| length >= bytes);
-        let Some((&at, &length)) = found else {
-            self.longest = bytes - 1;
-            return None;
-        };
-        self.free.remove(&at);
+        let &(length, at) = self.by_length.range((bytes, 0)..).next()?;
+        self.remove(at, length);
         if length > bytes {
-            self.free.insert(at + bytes, length - bytes);
+            self.insert(at + bytes, length - bytes);
         }
         self.left -= bytes;
         Some(at)
@@ -137,13 +133,24 @@ impl Arena {
         if let Some((&before, &length)) = self.free.range(..at).next_back()
             && before + length == at
         {
+            self.remove(before, length);
             (at, bytes) = (before, bytes + length);
         }
-        if let Some(after) = self.free.remove(&(at + bytes)) {
-            bytes += after;
+        if let Some(&length) = self.free.get(&(at + bytes)) {
+            self.remove(at + bytes, length);
+            bytes += length;
         }
-        self.free.insert(at, bytes);
-        self.longest = self.longest.max(bytes);
+        self.insert(at, bytes);
+    }
+
+    fn insert(&mut self, at: usize, length: usize) {
+        self.free.insert(at, length);
+        self.by_length.insert((length, at));
+    }
+
+    fn remove(&mut self, at: usize, length: usize) {
+        self.free.remove(&at);
+        self.by_length.remove(&(length, at));
     }
 }
 

@@ -5,33 +5,40 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use js_sys::{Reflect, Uint8Array, WebAssembly};
+use js_sys::{Function, Reflect, Uint8Array, WebAssembly};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
-use super::host::{MOST_BYTES, MOST_IN_MODULE, instance, table, words};
+use super::host::{MOST_BYTES, MOST_IN_MODULE, instance, words};
 use super::ledger::{Ledger, ModuleId};
-use super::module::{Builder, Export};
+use super::module::{Builder, Placing};
 use crate::ir::Abi;
+
+/// Functions that a step puts into the table.
+const PUT_AT_A_TIME: usize = 16;
 
 /// What the engine made of a module, once it has.
 type Answer = Rc<RefCell<Option<Result<JsValue, JsValue>>>>;
 
-/// A module that is being compiled, and whose functions will be in it.
+/// What is being moved, and what was there before.
+type Functions = std::vec::IntoIter<(usize, (u32, ModuleId))>;
+
 #[derive(Debug)]
-struct Underway {
-    answer: Answer,
-    functions: Vec<(u32, ModuleId)>,
+enum State {
+    /// A module is being compiled.
+    Compiling(Answer, Functions),
+    /// Its functions are being put into the table, by its own function for that; which module it is.
+    Putting(Function, Functions, Option<ModuleId>),
 }
 
-// SAFETY: `Rc` and `JsValue` must stay on their thread, and there is only one: this is for WebAssembly without threads.
+// SAFETY: `Rc` and what JavaScript owns must stay on their thread, and there is only one: WebAssembly without threads.
 #[cfg(not(target_feature = "atomics"))]
-unsafe impl Send for Underway {}
+unsafe impl Send for State {}
 
 /// Does it.
 #[derive(Debug, Default)]
 pub struct Compactor {
-    underway: Option<Underway>,
+    state: Option<State>,
     /// The engine refused a module that it had taken in parts: nothing more is moved.
     failed: bool,
 }
@@ -42,64 +49,73 @@ impl Compactor {
         if self.failed {
             return false;
         }
-        let Some(underway) = self.underway.take() else {
-            return self.begin(ledger, abi);
+        let next = match self.state.take() {
+            None => Ok(begin(ledger, abi)),
+            Some(State::Compiling(answer, functions)) => {
+                let known = answer.borrow_mut().take();
+                match known {
+                    None => {
+                        self.state = Some(State::Compiling(answer, functions));
+                        return false;
+                    }
+                    Some(result) => result.and_then(|module| instantiate(module, functions)),
+                }
+            }
+            Some(State::Putting(put, functions, module)) => put_some(put, functions, module, ledger),
         };
-        let answer = underway.answer.borrow_mut().take();
-        let Some(answer) = answer else {
-            self.underway = Some(underway);
-            return false;
-        };
-        let result = answer.and_then(|module| put(&module.unchecked_into(), &underway.functions, ledger));
-        if let Err(error) = result {
-            self.failed = true;
-            log::warn!(target: "jit", "code is no longer moved together, and modules live on: {}", words(&error));
+        match next {
+            Ok(None) => return false,
+            Ok(next) => self.state = next,
+            Err(error) => {
+                self.failed = true;
+                log::warn!(target: "jit", "code is no longer moved together, and modules live on: {}", words(&error));
+            }
         }
-        true
-    }
-
-    fn begin(&mut self, ledger: &mut Ledger, abi: &Abi) -> bool {
-        let functions = ledger.sparse(MOST_IN_MODULE, MOST_BYTES);
-        if functions.is_empty() {
-            return false;
-        }
-        let mut builder = Builder::new(abi);
-        let bodies = functions.iter().filter_map(|&(place, _)| ledger.body(place));
-        bodies.for_each(|body| builder.add(body));
-        let module = builder.finish(Export::ByNumber);
-        let answer = Answer::default();
-        let promise = WebAssembly::compile(&Uint8Array::from(&module.bytes[..]));
-        let to = Rc::clone(&answer);
-        wasm_bindgen_futures::spawn_local(async move {
-            let result = JsFuture::from(promise).await;
-            *to.borrow_mut() = Some(result);
-        });
-        self.underway = Some(Underway { answer, functions });
         true
     }
 }
 
-/// Puts a module's functions into the table, but for those that have gone since.
-fn put(
-    module: &WebAssembly::Module,
-    functions: &[(u32, ModuleId)],
-    ledger: &mut Ledger,
-) -> Result<(), JsValue> {
-    let exports = instance(module)?.exports();
-    let table = table();
-    let mut moved = Vec::with_capacity(functions.len());
-    let mut result = Ok(());
-    for (index, &(place, old)) in functions.iter().enumerate() {
-        if !ledger.is_in(place, old) {
-            continue;
-        }
-        let function = Reflect::get(&exports, &index.to_string().into());
-        result = function.and_then(|function| table.set_raw(place, &function));
-        if result.is_err() {
-            break;
-        }
-        moved.push(place);
+/// Has a module compiled, if there is something to move.
+fn begin(ledger: &mut Ledger, abi: &Abi) -> Option<State> {
+    let functions = ledger.sparse(MOST_IN_MODULE, MOST_BYTES);
+    if functions.is_empty() {
+        return None;
     }
-    ledger.moved(&moved);
-    result
+    let mut builder = Builder::new(abi);
+    let bodies = functions.iter().filter_map(|&(place, _)| ledger.body(place));
+    bodies.for_each(|body| builder.add(body));
+    let module = builder.finish(Placing::ByCalls);
+    let answer = Answer::default();
+    let promise = WebAssembly::compile(&Uint8Array::from(&module.bytes[..]));
+    let to = Rc::clone(&answer);
+    wasm_bindgen_futures::spawn_local(async move {
+        let result = JsFuture::from(promise).await;
+        *to.borrow_mut() = Some(result.map(Into::into));
+    });
+    let functions: Vec<_> = functions.into_iter().enumerate().collect();
+    Some(State::Compiling(answer, functions.into_iter()))
+}
+
+fn instantiate(module: JsValue, functions: Functions) -> Result<Option<State>, JsValue> {
+    let exports = instance(&module.unchecked_into())?.exports();
+    let put = Reflect::get(&exports, &"put".into())?.dyn_into()?;
+    Ok(Some(State::Putting(put, functions, None)))
+}
+
+/// Puts some functions into the table, but for those that have gone since.
+fn put_some(
+    put: Function,
+    mut functions: Functions,
+    module: Option<ModuleId>,
+    ledger: &mut Ledger,
+) -> Result<Option<State>, JsValue> {
+    let mut moved = Vec::with_capacity(PUT_AT_A_TIME);
+    for (number, (place, old)) in functions.by_ref().take(PUT_AT_A_TIME) {
+        if ledger.is_in(place, old) {
+            put.call2(&JsValue::NULL, &place.into(), &(number as u32).into())?;
+            moved.push(place);
+        }
+    }
+    let module = ledger.moved(&moved, module);
+    Ok((functions.len() > 0).then_some(State::Putting(put, functions, Some(module))))
 }

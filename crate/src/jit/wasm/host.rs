@@ -11,7 +11,7 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use super::compact::Compactor;
 use super::ledger::Ledger;
-use super::{Body, Builder, Export, Features, features};
+use super::{Body, Builder, Features, Placing, features};
 use crate::ir::Abi;
 use crate::ir::passes::{Level, PassSet, optimise};
 use crate::jit::{Backend, Code, Compaction, CompileError, Finished, Job, Tier};
@@ -152,7 +152,7 @@ impl WasmBackend {
         }
         self.since_ms = now_ms();
         self.free.extend(slots.drain(numbers.len()..).rev());
-        let module = builder.finish(Export::Places(&slots));
+        let module = builder.finish(Placing::AtOnce(&slots));
         if let Err(error) = instantiate(&module.bytes) {
             self.free.extend(slots);
             let text = words(&error);
@@ -271,7 +271,7 @@ impl Backend for WasmBackend {
 }
 
 /// The function table that the crate and all modules share.
-pub(super) fn table() -> WebAssembly::Table {
+fn table() -> WebAssembly::Table {
     wasm_bindgen::function_table().unchecked_into()
 }
 

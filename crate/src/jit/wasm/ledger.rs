@@ -154,14 +154,18 @@ impl Ledger {
         self.functions.get(&place).map(|known| &known.body)
     }
 
-    /// The functions at these places are those of a new module now.
-    pub fn moved(&mut self, places: &[u32]) {
+    /// The functions at these places are those of a new module now, or of one that others have been moved to.
+    pub fn moved(&mut self, places: &[u32], module: Option<ModuleId>) -> ModuleId {
         let bodies: Vec<_> = places
             .iter()
             .filter_map(|&place| Some((place, self.remove(place)?)))
             .collect();
         self.moved += bodies.len() as u64;
-        self.add(bodies);
+        let module = module.unwrap_or_else(|| self.next());
+        for (place, body) in bodies {
+            self.put(module, place, body);
+        }
+        module
     }
 
     /// Bytes of functions that live.
@@ -209,7 +213,9 @@ mod tests {
             }
             assert!(chosen.len() <= 64);
             let places: Vec<u32> = chosen.iter().map(|chosen| chosen.0).collect();
-            ledger.moved(&places);
+            let (first, rest) = places.split_at(places.len() / 2);
+            let module = ledger.moved(first, None);
+            ledger.moved(rest, Some(module));
         }
         panic!("it does not end");
     }
@@ -242,7 +248,7 @@ mod tests {
         let places: Vec<u32> = places.map(|chosen| chosen.0).collect();
         assert_eq!(places.len(), 39);
         let before = ledger.modules();
-        ledger.moved(&places);
+        ledger.moved(&places, None);
         assert_eq!(ledger.modules(), before - 39 + 1);
         assert!(!ledger.is_in(gone, old));
         assert_eq!(ledger.compaction().0, 39);

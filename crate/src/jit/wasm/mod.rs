@@ -31,4 +31,4 @@ mod tests;
 pub use features::Features;
 #[cfg(target_arch = "wasm32")]
 pub use host::WasmBackend;
-pub use module::{Body, Builder, Export, Module, emit_module};
+pub use module::{Body, Builder, Module, Placing, emit_module};

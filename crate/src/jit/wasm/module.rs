@@ -80,11 +80,12 @@ impl Body {
 
 /// How a module's functions come into the table.
 #[derive(Debug, Clone, Copy)]
-pub enum Export<'a> {
+pub enum Placing<'a> {
     /// When it is instantiated, at these places.
-    Places(&'a [u32]),
-    /// By who instantiates it: they are exported by their numbers, from 0.
-    ByNumber,
+    AtOnce(&'a [u32]),
+    /// One by one: the module exports `put(place, number)`, numbers being those in the module, from 0. That is a function of
+    /// the module, since it costs the engine much to hand functions out.
+    ByCalls,
 }
 
 /// A module's bytes.
@@ -145,13 +146,14 @@ impl Builder {
     }
 
     /// The module. It imports `env.memory` and `env.table`.
-    pub fn finish(self, export: Export<'_>) -> Module {
+    pub fn finish(mut self, placing: Placing<'_>) -> Module {
         let mut elements = ElementSection::new();
         let mut exports = ExportSection::new();
-        match export {
-            Export::Places(places) => {
+        let index = |number: usize| Runtime::COUNT + number as u32;
+        match placing {
+            Placing::AtOnce(places) => {
                 for (first, run) in runs(places) {
-                    let functions: Vec<u32> = run.map(|index| Runtime::COUNT + index as u32).collect();
+                    let functions: Vec<u32> = run.map(index).collect();
                     elements.active(
                         Some(0),
                         &ConstExpr::i32_const(first as i32),
@@ -159,10 +161,21 @@ impl Builder {
                     );
                 }
             }
-            Export::ByNumber => {
-                for index in 0..self.sizes.len() as u32 {
-                    exports.export(&index.to_string(), ExportKind::Func, Runtime::COUNT + index);
-                }
+            Placing::ByCalls => {
+                let functions: Vec<u32> = (0..self.sizes.len()).map(index).collect();
+                elements.passive(Elements::Functions(functions.into()));
+                let mut put = Function::new([]);
+                put.instructions()
+                    .local_get(0)
+                    .local_get(1)
+                    .i32_const(1)
+                    .table_init(0, 0)
+                    .i32_const(0)
+                    .end();
+                // It happens to have a region's type, but for what it gives back, which means nothing.
+                self.functions.function(Runtime::REGION_TYPE);
+                self.code.function(&put);
+                exports.export("put", ExportKind::Func, index(self.sizes.len()));
             }
         }
         let mut module = wasm_encoder::Module::new();
@@ -192,7 +205,7 @@ pub fn emit_module(
     for (&(number, region), &place) in regions.iter().zip(slots) {
         builder.add(&Body::new(number, place, region, abi, features)?);
     }
-    Ok(builder.finish(Export::Places(slots)))
+    Ok(builder.finish(Placing::AtOnce(slots)))
 }
 
 /// Slots that follow one another: the first, and their indices in `slots`.

@@ -1,6 +1,6 @@
 //! Regions are emitted, validated, and run by an interpreter of WebAssembly, against the IR's own interpreter.
 
-use super::{Body, Builder, Export, Features, emit_module};
+use super::{Body, Builder, Features, Placing, emit_module};
 use crate::ir::Region;
 use crate::ir::generate::{self, Case, case_of_seed};
 use crate::ir::passes::{Level, PassSet, optimise};
@@ -107,10 +107,10 @@ fn a_body_is_the_same_in_any_module() {
             .unwrap()
         })
         .collect();
-    let codes = |chosen: &[usize], export: Export<'_>| {
+    let codes = |chosen: &[usize], placing: Placing<'_>| {
         let mut builder = Builder::new(&abi);
         chosen.iter().for_each(|&at| builder.add(&bodies[at]));
-        let module = builder.finish(export);
+        let module = builder.finish(placing);
         wasmparser::Validator::new().validate_all(&module.bytes).unwrap();
         let mut codes = Vec::new();
         let mut exports = Vec::new();
@@ -125,9 +125,14 @@ fn a_body_is_the_same_in_any_module() {
         }
         (codes, exports)
     };
-    let (all, none) = codes(&[0, 1, 2, 3, 4], Export::Places(&[5, 6, 7, 8, 9]));
-    let (some, names) = codes(&[3, 1], Export::ByNumber);
-    assert_eq!((none.len(), names), (0, vec!["0".to_owned(), "1".to_owned()]));
+    let (all, none) = codes(&[0, 1, 2, 3, 4], Placing::AtOnce(&[5, 6, 7, 8, 9]));
+    let (some, names) = codes(&[3, 1], Placing::ByCalls);
+    assert_eq!((none.len(), names), (0, vec!["put".to_owned()]));
+    // Those of every module come first, and here `put` comes last.
     let ours = all.len() - 5;
-    assert_eq!(some[ours..], [all[ours + 3].clone(), all[ours + 1].clone()]);
+    assert_eq!(
+        some[ours..ours + 2],
+        [all[ours + 3].clone(), all[ours + 1].clone()]
+    );
+    assert_eq!(some.len(), ours + 3);
 }
