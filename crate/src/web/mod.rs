@@ -6,6 +6,7 @@
 
 mod builder;
 mod host;
+mod log;
 mod machine;
 
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -31,8 +32,9 @@ pub enum ExitKind {
     Lost = 5,
 }
 
-/// Called by the module itself when it is instantiated: panics then say where in the browser's console.
+/// Called by the module itself when it is instantiated: panics and warnings then appear in the browser's console.
 #[wasm_bindgen(start)]
 pub fn start() {
     console_error_panic_hook::set_once();
+    log::to_console();
 }

@@ -37,6 +37,7 @@ impl Jit {
             }
         }
         self.freed = freed;
+        // One or the other: a step is short.
         let worked = worked || self.collector.mode() == Mode::Generational && self.compact();
         if worked {
             self.pauses.add(self.backend.now_us() - start);

@@ -25,9 +25,9 @@ extern "C" {
 /// Jobs that may wait.
 const MOST_WAITING: usize = 512;
 /// Regions in a module, at most: beyond, modules get no cheaper per region.
-pub(super) const MOST_IN_MODULE: usize = 64;
+const MOST_IN_MODULE: usize = 64;
 /// Bytes of code in a module, at most.
-pub(super) const MOST_BYTES: usize = 96 << 10;
+const MOST_BYTES: usize = 96 << 10;
 /// A module is made once so many jobs wait,
 const ENOUGH: usize = 24;
 /// or the first has waited for so long, in milliseconds: a module of one region costs five times as much per region.
