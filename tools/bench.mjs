@@ -1,5 +1,5 @@
 // npm run bench: sets up, builds everything that is compared, and runs tests/bench/run.mjs with the same arguments; with
-// `mem` in front of them tests/bench/mem.mjs, which needs no page.
+// `gc` or `mem` in front of them tests/bench/gc.mjs or mem.mjs, which needs no page.
 
 import { buildPage, buildWasm } from './build.mjs';
 import { handOver, main } from './lib/steps.mjs';
@@ -7,12 +7,11 @@ import { setup } from './setup.mjs';
 
 await main(async () => {
   const words = process.argv.slice(2);
-  const memory = words[0] === 'mem';
+  const part = ['gc', 'mem'].find((name) => name === words[0]);
   await setup({ test: true });
-  if (!memory) {
+  if (part !== 'mem') {
     await buildWasm();
     await buildPage();
   }
-  if (memory) handOver('tests/bench/mem.mjs', words.slice(1));
-  else handOver('tests/bench/run.mjs', words);
+  handOver(`tests/bench/${part ?? 'run'}.mjs`, part ? words.slice(1) : words);
 });

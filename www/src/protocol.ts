@@ -107,6 +107,8 @@ export interface JitStats {
 
 /** What the collector of compiled code has done since power-on, and what it holds. */
 export interface GcStats {
+  /** `generational`, `simple` or `off`. */
+  readonly mode: string;
   /** Collections of the young, and of all. */
   readonly minor: number;
   readonly major: number;
@@ -380,12 +382,12 @@ function figures(value: unknown): void {
   const { jit, ...own } = fields(value, 'the figures');
   const { gc, ...compiler } =
     jit === undefined ? { gc: undefined } : fields(jit, 'the compiler\u2019s figures');
-  const { pauses, ...collector } =
-    gc === undefined ? { pauses: [] } : fields(gc, 'the collector\u2019s figures');
+  const { mode, pauses, ...collector } =
+    gc === undefined ? { mode: '', pauses: [] } : fields(gc, 'the collector\u2019s figures');
+  text(mode, 'the collector\u2019s mode', MAX_TLB_LENGTH);
   if (!Array.isArray(pauses)) throw new ProtocolError('the collector\u2019s pauses must be a list');
   const all: unknown[] = [own, compiler, collector, pauses].flatMap((part) => Object.values<unknown>(part));
-  if (!all.every((v) => typeof v === 'number'))
-    throw new ProtocolError('figures must be numbers');
+  if (!all.every((v) => typeof v === 'number')) throw new ProtocolError('figures must be numbers');
 }
 
 const STATES: readonly string[] = ['ready', 'running', 'paused', 'off', 'failed'];

@@ -111,6 +111,12 @@ macro_rules! gc_counters {
                 }
             )*
 
+            /// How translations are collected.
+            #[wasm_bindgen(getter, js_name = "gcMode")]
+            pub fn gc_mode(&self) -> String {
+                self.gc.mode.to_string()
+            }
+
             /// How many steps of collections took up to 1, 2, 4, 8… microseconds.
             #[wasm_bindgen(getter, js_name = "pausesByDoublingUs")]
             pub fn pauses_by_doubling_us(&self) -> Vec<f64> {

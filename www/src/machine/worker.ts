@@ -158,6 +158,7 @@ function jitStats(machine: WebMachine): { jit?: JitStats } {
     targetMisses: counters.targetMisses,
     longestStallMs: counters.longestStallMs,
     gc: {
+      mode: counters.gcMode,
       minor: counters.minorCollections,
       major: counters.majorCollections,
       youngBytes: counters.youngBytes,
