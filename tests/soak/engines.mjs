@@ -65,6 +65,8 @@ class NativeSoak extends Tabvisor {
         max_us: gc.pause_max_us,
         revived: gc.revived,
         recompiled: gc.recompiled,
+        freed: gc.freed,
+        moved: gc.moved,
       },
     };
   }
@@ -95,6 +97,8 @@ class PageSoak extends Page {
         max_us: gc.pauseMaxUs,
         revived: gc.revived,
         recompiled: gc.recompiled,
+        freed: gc.freed,
+        moved: gc.moved,
       },
     };
   }

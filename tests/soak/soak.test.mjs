@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 import { Console } from '../bench/console.mjs';
-import { PROGRAMS, buildProgram } from './build.mjs';
+import { PROGRAMS, buildProgram, prepareGuest } from './build.mjs';
 import { PLACES } from './engines.mjs';
 import { residentMib, shareMib } from './memory.mjs';
 import { UsageError, parse } from './options.mjs';
@@ -172,7 +172,16 @@ test('lines of figures are told from what the emulator says', async () => {
       quick_regions: 1,
       hot_regions: 2,
       code_bytes: 1 << 20,
-      gc: { mode: 'off', pause_p50_us: 1, pause_p99_us: 2, pause_max_us: 3, revived: 4, recompiled: 5 },
+      gc: {
+        mode: 'off',
+        pause_p50_us: 1,
+        pause_p99_us: 2,
+        pause_max_us: 3,
+        revived: 4,
+        recompiled: 5,
+        freed: 6,
+        moved: 7,
+      },
     },
   });
   const waiting = engine.figures();
@@ -180,7 +189,16 @@ test('lines of figures are told from what the emulator says', async () => {
   engine.complain(`${line.slice(20)}\n`);
   const found = await waiting;
   assert.deepEqual([found.instructions, found.guest_mb, found.code_mb, found.regions], [5, 3, 1, 3]);
-  assert.deepEqual(found.gc, { mode: 'off', p50_us: 1, p99_us: 2, max_us: 3, revived: 4, recompiled: 5 });
+  assert.deepEqual(found.gc, {
+    mode: 'off',
+    p50_us: 1,
+    p99_us: 2,
+    max_us: 3,
+    revived: 4,
+    recompiled: 5,
+    freed: 6,
+    moved: 7,
+  });
   assert.equal(engine.console.lastLine(), 'tabvisor: a warning');
 });
 
@@ -210,3 +228,34 @@ test('a program says how it is called', { skip: existsSync(qemu) ? false : 'ther
     assert.match(stderr, /^usage: .*churn \[LOOPS/);
   }
 });
+
+/** Seconds for a collector to have done all that it does; a busy machine is slow. */
+const PATIENCE_S = 240;
+
+for (const [place, guest] of [
+  ['native', 'exec'],
+  ['page', 'churn'],
+]) {
+  test(`the collector is at work under ${guest}, ${place}`, { timeout: 900_000 }, async () => {
+    const engine = PLACES[place]('generational');
+    await engine.needs();
+    try {
+      await engine.boot(prepareGuest());
+      engine.console.send(`/${guest} ${engine.loops}\r`);
+      const program = follow(engine.console);
+      const deadline = Date.now() + PATIENCE_S * 1000;
+      for (;;) {
+        const { gc } = await Promise.race([engine.figures(), program.end]);
+        assert.equal(gc.mode, 'generational');
+        // Natively nothing need be moved as long as arenas are full.
+        const done = gc.freed > 0 && gc.revived > 0 && (gc.moved > 0 || place === 'native');
+        if (done && program.iterations > 0) break;
+        assert.ok(Date.now() < deadline, `${JSON.stringify(gc)}, ${program.iterations} iterations`);
+        await Promise.race([new Promise((resolve) => setTimeout(resolve, 1000)), program.end]);
+      }
+      program.stop();
+    } finally {
+      await engine.close();
+    }
+  });
+}

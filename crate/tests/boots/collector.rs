@@ -73,7 +73,7 @@ fn firmware(between: &[u32], sum: u32) -> MachineConfig {
     words.push(addi(LEFT, LEFT, -1));
     words.push(bne(LEFT, 0, (start as i32 - words.len() as i32) * 4));
     let finish = [
-        lui(X1, sum + 0x800 >> 12),
+        lui(X1, (sum + 0x800) >> 12),
         addi(X1, X1, (sum << 20) as i32 >> 20),
         xor(SUM, SUM, X1),
         lui(X1, 0x5),
