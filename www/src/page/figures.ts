@@ -102,10 +102,11 @@ export class FiguresView {
     show(this.#foreseen, String(jit.foreseen), `of ${jit.quickRegions}`);
     show(this.#modules, String(jit.modules), size(jit.codeBytes));
     const { gc } = jit;
-    show(this.#kept, size(gc.oldBytes), `old, ${size(gc.youngBytes + gc.asleepBytes)} young`);
-    show(this.#collected, String(gc.freed), `freed, ${gc.revived} revived`);
-    const ms = (us: number): string => (us / 1000).toFixed(us < 10_000 ? 2 : 0);
-    show(this.#pauses, ms(gc.pauseP99Us), `ms, longest ${ms(gc.pauseMaxUs)} ms`);
+    const kept = gc.oldBytes + gc.youngBytes + gc.asleepBytes;
+    show(this.#kept, size(kept), kept > 0 ? `${Math.round((100 * gc.oldBytes) / kept)} % old` : '');
+    show(this.#collected, String(gc.freed), `${gc.revived} revived`);
+    const ms = (us: number): string => (us / 1000).toFixed(us < 10_000 ? 1 : 0);
+    show(this.#pauses, ms(gc.pauseP99Us), `ms, max ${ms(gc.pauseMaxUs)}`);
   }
 
   /** What compiled code did between the two; its share of the instructions in per cent. */

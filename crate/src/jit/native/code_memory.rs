@@ -167,11 +167,11 @@ impl Drop for Arena {
 }
 
 impl CodeMemory {
-    /// Memory for at most `limit` bytes.
+    /// Memory for at most `limit` bytes, rounded up to whole arenas.
     pub fn new(limit: usize) -> Self {
         Self {
             arenas: Vec::new(),
-            limit: limit / ARENA,
+            limit: limit.div_ceil(ARENA).max(1),
             used: 0,
             compaction: Compaction::default(),
         }

@@ -94,7 +94,7 @@ fn begin(ledger: &mut Ledger, abi: &Abi) -> Option<State> {
     let to = Rc::clone(&answer);
     wasm_bindgen_futures::spawn_local(async move {
         let result = JsFuture::from(promise).await;
-        *to.borrow_mut() = Some(result.map(Into::into));
+        *to.borrow_mut() = Some(result);
     });
     let functions: Vec<_> = functions.into_iter().enumerate().collect();
     Some(State::Compiling(answer, functions.into_iter()))
