@@ -1,6 +1,6 @@
 // npm run bench:gc: what collecting compiled code costs, and what it spares. The suite's kernels with the collector and with
 // none, and boots after a reboot, which find the code of the boot before.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { PLACES } from '../soak/engines.mjs';
 import { prepareGuest } from './debian.mjs';
 import { geometricMean, median } from './report.mjs';
+import { collectRows, roundsOf, run as runner, show } from './parts.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const checksums = JSON.parse(readFileSync(join(here, 'checksums.json'), 'utf8'));
@@ -88,27 +89,13 @@ async function main() {
     options: { json: string, rounds: string, where: string, help: { type: 'boolean' } },
   });
   if (values.help) return console.log(usage);
-  const rounds = Number(values.rounds ?? 3);
-  if (!Number.isInteger(rounds) || rounds < 1)
-    throw new Error(`--rounds: a count from 1 is wanted\n${usage}`);
+  const rounds = roundsOf(values.rounds, usage);
   const places = values.where === undefined ? Object.keys(PLACES) : [values.where];
   if (!places.every((place) => place in PLACES)) throw new Error(`there is no ${values.where}\n${usage}`);
 
-  const rows = [];
-  const add = (name, value, unit) => rows.push({ name, value: Number(value.toFixed(4)), unit });
+  const { rows, add } = collectRows();
   for (const place of places) await measure(place, rounds, add);
-  for (const { name, value, unit } of rows) {
-    const goal = GOALS[name.replace(/_(page|native)$/, '')];
-    const remark = goal === undefined ? '' : `  goal ${goal}${value <= goal ? '' : '  MISSED'}`;
-    console.log(`${name.padEnd(40)} ${value.toFixed(3).padStart(10)} ${unit}${remark}`);
-  }
-  if (values.json)
-    writeFileSync(values.json, `[\n${rows.map((row) => JSON.stringify(row)).join(',\n')}\n]\n`);
+  show(rows, (name) => GOALS[name.replace(/_(page|native)$/, '')], values.json);
 }
 
-for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130));
-
-main().catch((error) => {
-  console.error(`bench: ${error.message}`);
-  process.exitCode = 1;
-});
+runner(main);

@@ -1,7 +1,7 @@
 // npm run bench:mem: what the memory system's parts are worth. Look-ups and locks by criterion, batches by a bench of their
 // own, and guests under the compiler with the fast table alone and with what is below it.
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { prepareGuest } from './debian.mjs';
 import { Tabvisor } from './engines/process.mjs';
 import { geometricMean, median } from './report.mjs';
+import { collectRows, roundsOf, run as runner, show } from './parts.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '../..');
@@ -153,29 +154,15 @@ async function main() {
     options: { json: string, rounds: string, only: string, help: { type: 'boolean' } },
   });
   if (values.help) return console.log(usage);
-  const rounds = Number(values.rounds ?? 3);
-  if (!Number.isInteger(rounds) || rounds < 1)
-    throw new Error(`--rounds: a count from 1 is wanted\n${usage}`);
+  const rounds = roundsOf(values.rounds, usage);
   const parts = { lookups, batches, guests: (add) => guests(add, rounds) };
   const only = values.only?.split(',') ?? Object.keys(parts);
   const odd = only.find((name) => !(name in parts));
   if (odd !== undefined) throw new Error(`there is no part ${odd}\n${usage}`);
 
-  const rows = [];
-  const add = (name, value, unit) => rows.push({ name, value: Number(value.toFixed(4)), unit });
+  const { rows, add } = collectRows();
   for (const name of only) await parts[name](add);
-  for (const { name, value, unit } of rows) {
-    const goal = GOALS[name];
-    const remark = goal === undefined ? '' : `  goal ${goal}${value <= goal ? '' : '  MISSED'}`;
-    console.log(`${name.padEnd(40)} ${value.toFixed(3).padStart(10)} ${unit}${remark}`);
-  }
-  if (values.json)
-    writeFileSync(values.json, `[\n${rows.map((row) => JSON.stringify(row)).join(',\n')}\n]\n`);
+  show(rows, (name) => GOALS[name], values.json);
 }
 
-for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130));
-
-main().catch((error) => {
-  console.error(`bench: ${error.message}`);
-  process.exitCode = 1;
-});
+runner(main);

@@ -98,6 +98,14 @@ test('messages from the worker are looked at before use', () => {
     { kind: 'stats', stats: { instructions: '1' } },
     { kind: 'stats', stats: { instructions: 1, jit: 5 } },
     { kind: 'stats', stats: { instructions: 1, jit: { modules: {} } } },
+    { kind: 'stats', stats: { instructions: 1, jit: { modules: 1, gc: 'off' } } },
+    { kind: 'stats', stats: { instructions: 1, jit: { modules: 1, gc: { mode: 1, pauses: [] } } } },
+    { kind: 'stats', stats: { instructions: 1, jit: { modules: 1, gc: { mode: 'off', pauses: 3 } } } },
+    { kind: 'stats', stats: { instructions: 1, jit: { modules: 1, gc: { mode: 'off', pauses: ['3'] } } } },
+    {
+      kind: 'stats',
+      stats: { instructions: 1, jit: { modules: 1, gc: { mode: 'off', pauses: [], freed: {} } } },
+    },
   ];
   for (const message of bad)
     assert.throws(() => protocol.parseWorkerMessage(message), { name: 'ProtocolError' });

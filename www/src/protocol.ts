@@ -20,7 +20,7 @@ export const MAX_ADDRESSES = 1 << 16;
 /** Longest profile, in bytes. */
 export const MAX_PROFILE_BYTES = 4 << 20;
 /** Longest description of the TLB, in characters. */
-export const MAX_TLB_LENGTH = 200;
+export const MAX_WORDS_LENGTH = 200;
 /** Disks that fit on the board beside its other devices. */
 export const MAX_DISKS = 4;
 
@@ -298,8 +298,8 @@ export function parseConfig(value: unknown): WireConfig {
   const kernel = optional(from['kernel'], (v) => image(v, 'the kernel'));
   const initrd = optional(from['initrd'], (v) => image(v, 'the initrd'));
   const bios = optional(from['bios'], (v) => image(v, 'the firmware'));
-  const tlb = optional(from['tlb'], (v) => text(v, 'the TLB\u2019s words', MAX_TLB_LENGTH));
-  const gc = optional(from['gc'], (v) => text(v, 'the collector\u2019s words', MAX_TLB_LENGTH));
+  const tlb = optional(from['tlb'], (v) => text(v, 'the TLB\u2019s words', MAX_WORDS_LENGTH));
+  const gc = optional(from['gc'], (v) => text(v, 'the collector\u2019s words', MAX_WORDS_LENGTH));
   const share = optional(from['share'], (v) => text(v, 'the share\u2019s tag', 31));
   return {
     memoryMiB: whole(from['memoryMiB'], 'memory in MiB', MEMORY_MIB.min, MEMORY_MIB.max),
@@ -384,7 +384,7 @@ function figures(value: unknown): void {
     jit === undefined ? { gc: undefined } : fields(jit, 'the compiler\u2019s figures');
   const { mode, pauses, ...collector } =
     gc === undefined ? { mode: '', pauses: [] } : fields(gc, 'the collector\u2019s figures');
-  text(mode, 'the collector\u2019s mode', MAX_TLB_LENGTH);
+  text(mode, 'the collector\u2019s mode', MAX_WORDS_LENGTH);
   if (!Array.isArray(pauses)) throw new ProtocolError('the collector\u2019s pauses must be a list');
   const all: unknown[] = [own, compiler, collector, pauses].flatMap((part) => Object.values<unknown>(part));
   if (!all.every((v) => typeof v === 'number')) throw new ProtocolError('figures must be numbers');

@@ -153,7 +153,8 @@ impl GcConfig {
             match word.strip_prefix("budget=") {
                 Some(mib) => {
                     let mib = mib.parse::<u16>().ok().filter(|&mib| mib > 0);
-                    config.bytes = usize::from(mib.ok_or_else(bad)?) << 20;
+                    // More than the page's addresses reach is as much as there may be.
+                    config.bytes = usize::from(mib.ok_or_else(bad)?).saturating_mul(1 << 20);
                 }
                 None => config.mode = word.parse().map_err(|_| bad())?,
             }

@@ -44,6 +44,9 @@ use source::GuestCode;
 /// Rounding modes below this are valid; compiled code relies on it (`frm`).
 const ROUNDING_MODES: u8 = 5;
 
+/// How much longer than usual an address is interpreted before it is compiled again for which there was no room.
+const RETRY_WITHOUT_ROOM: u16 = 16;
+
 /// The compiler and what it has made; one serves all harts.
 #[derive(Debug)]
 pub struct Jit {
@@ -128,7 +131,6 @@ impl Jit {
         stats.pending = self.backend.pending() as u64;
         stats.regions = self.translations.count() as u64;
         stats.gc.recompiled = self.translations.recompiled;
-        stats.gc.put_to_sleep = self.translations.dropped;
         stats.gc.mode = self.collector.mode();
         self.collector.tell(&mut stats.gc);
         let compaction = self.backend.compaction();
@@ -319,7 +321,11 @@ impl Jit {
             // Too much waits already: another time.
             self.with_keepers(|translations, keepers| translations.forget(number, keepers));
         }
-        self.policy.retry_arrivals
+        // Compiling for nothing costs more than interpreting.
+        match self.said_no_room {
+            true => self.policy.retry_arrivals.saturating_mul(RETRY_WITHOUT_ROOM),
+            false => self.policy.retry_arrivals,
+        }
     }
 
     /// Calls compiled code.

@@ -429,7 +429,7 @@ impl Translations {
         Some(translation)
     }
 
-    /// Code was moved: those that had it at `from` have it at `to`. Whoever knows where it was must forget that.
+    /// A translation's code has another place now. Whoever knows the old one must forget it.
     pub fn moved(&mut self, number: u32, code: Code) {
         if let Some(translation) = self.all.get_mut(&number)
             && let State::Ready(old) = &mut translation.state

@@ -82,8 +82,6 @@ pub struct GcStats {
     pub promoted: u64,
     /// Translations freed because they were not used.
     pub freed: u64,
-    /// Translations that fell asleep since a page with their source was written.
-    pub put_to_sleep: u64,
     /// Translations whose source turned out to be what it was.
     pub revived: u64,
     /// Regions compiled again that had been compiled before and were given back.

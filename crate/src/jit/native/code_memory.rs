@@ -202,6 +202,11 @@ impl CodeMemory {
 
     /// Puts a region's code, which must not depend on its place, into memory. Its address.
     pub fn place(&mut self, code: &[u8], region: u32) -> Result<usize, CompileError> {
+        if code.len() > ARENA {
+            // Others giving way would not help.
+            let text = format!("its code has {} bytes; at most {ARENA} fit", code.len());
+            return Err(CompileError::Refused { number: region, text });
+        }
         let (number, at) = self.take(code)?;
         let arena = &mut self.arenas[number];
         arena.regions.insert(at, (code.len(), region));
