@@ -19,7 +19,10 @@ const checksums = { ...suite, ...recorded('memory-checksums.json') };
 
 const usage = `npm run bench:mem -- [--json FILE]       write the rows there
                      [--rounds N]      guests of each kind (default 3)
-                     [--only PARTS]    of lookups,batches,guests (default all)`;
+                     [--only PARTS]    of lookups,batches,guests,combinations (default: the first three)
+
+combinations: the guest boots and runs every kernel once with each of the ${combinations().length} choices there are about the TLB,
+two guests at a time; a kernel with a wrong result is an error.`;
 
 /** Goals by row: the greatest value that is asked for. */
 const GOALS = {
@@ -148,6 +151,47 @@ async function guests(add, rounds) {
   }
 }
 
+/** All that can be said about the TLB. Without levels below the fast table their policies make no difference. */
+function combinations() {
+  const policies = ['lru', 'plru', 'lfu', 'fifo', 'random'];
+  const all = [];
+  for (const hierarchy of ['fast', 'unified', 'per-cpu', 'concurrent'])
+    for (const policy of hierarchy === 'fast' ? ['lru'] : policies)
+      for (const prefetch of ['no-prefetch', 'prefetch=4'])
+        for (const adaptive of ['no-adaptive', 'adaptive'])
+          for (const cache of ['no-walk-cache', 'walk-cache'])
+            all.push([hierarchy, policy, prefetch, adaptive, cache].join(','));
+  return all;
+}
+
+async function everyCombination(add) {
+  const guest = prepareGuest();
+  const all = combinations();
+  const left = all.values();
+  const suites = new Map();
+  const boots = new Map();
+  const worker = async () => {
+    for (const words of left) {
+      const seconds = await run(guest, words, 1);
+      const kernels = Object.keys(suite).map((name) => seconds.get(name));
+      suites.set(
+        words,
+        kernels.reduce((sum, value) => sum + value, 0),
+      );
+      boots.set(words, seconds.get('boot'));
+      const [boot, all_kernels] = [boots, suites].map((of) => of.get(words).toFixed(2));
+      console.log(`--tlb ${words}: boot ${boot} s, suite ${all_kernels} s`);
+    }
+  };
+  await Promise.all([worker(), worker()]);
+  add('combinations', suites.size, 'choices');
+  for (const [name, of] of Object.entries({ boot: boots, suite: suites })) {
+    const values = [...of.values()];
+    add(`combinations_${name}_median_s`, median(values), 's');
+    add(`combinations_${name}_longest_s`, Math.max(...values), 's');
+  }
+}
+
 async function main() {
   const string = { type: 'string' };
   const { values } = parseArgs({
@@ -155,8 +199,13 @@ async function main() {
   });
   if (values.help) return console.log(usage);
   const rounds = roundsOf(values.rounds, usage);
-  const parts = { lookups, batches, guests: (add) => guests(add, rounds) };
-  const only = values.only?.split(',') ?? Object.keys(parts);
+  const parts = {
+    lookups,
+    batches,
+    guests: (add) => guests(add, rounds),
+    combinations: everyCombination,
+  };
+  const only = values.only?.split(',') ?? ['lookups', 'batches', 'guests'];
   const odd = only.find((name) => !(name in parts));
   if (odd !== undefined) throw new Error(`there is no part ${odd}\n${usage}`);
 

@@ -86,6 +86,16 @@ test('links that ask for what cannot be', async (t) => {
     await complaint(page),
     /the engine \u201cinterpreter\u201d; there are \u201cauto\u201d, \u201cjit\u201d/,
   );
+  // Read by the machine, not by the page.
+  const words = [
+    ['tlb=huge', /"huge" says nothing about the TLB: there are fast, unified,/],
+    ['gc=never', /"never"/],
+    ['passes=-window', /there is no pass `window`; there are all, none, straighten,/],
+  ];
+  for (const [link, answer] of words) {
+    await page.goto(`${server.url}?guest=monitor&${link}`);
+    assert.match(await complaint(page), answer);
+  }
 });
 
 test('requests that cannot be done are refused, and the machine goes on', async (t) => {

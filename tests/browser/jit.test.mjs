@@ -35,6 +35,19 @@ test('Linux boots under the compiler, and most of it runs compiled', { timeout: 
   assert.match(await page.textContent('#guest-name'), /compiler$/);
 });
 
+test('what a link says about the machine in words holds, also after another was started from the form', async (t) => {
+  const { page } = await openPage(t, '?guest=monitor&tlb=concurrent,fifo&gc=simple,budget=9&passes=none');
+  const mode = () => page.evaluate(async () => (await window.tabvisor.machine.stats()).jit.gc.mode);
+  await waitForOutput(page, /monitor> $/);
+  assert.equal(await mode(), 'simple');
+  await page.click('#configure');
+  await page.fill('#memory', '32');
+  await page.click('#machine-start');
+  await page.waitForFunction(() => document.querySelector('#guest-name').textContent.includes('32'));
+  await waitForOutput(page, /monitor> $/);
+  assert.equal(await mode(), 'simple');
+});
+
 test('the engine chosen in the form is the one that runs', async (t) => {
   const { page } = await openPage(t, '?guest=monitor&engine=interp');
   await waitForOutput(page, /monitor> $/);

@@ -29,6 +29,7 @@ test('good requests pass as they are', () => {
       config: { ...config, kernel: { name: 'k', bytes: new Uint8Array(3) }, share: 'share' },
     },
     { id: 1, kind: 'create', config: { ...config, initrd: { name: 'i', url: 'https://example.org/i' } } },
+    { id: 1, kind: 'create', config: { ...config, tlb: 'fast', gc: 'off', passes: 'none' } },
     { id: 2, kind: 'start' },
     { id: 3, kind: 'input', bytes: new Uint8Array(9) },
     { id: 4, kind: 'resize', cols: 80, rows: 25 },
@@ -79,6 +80,9 @@ test('hostile requests are refused in words', () => {
     { id: 1, kind: 'create', config: { ...config, disks: { length: 1 } } },
     { id: 1, kind: 'create', config: { ...config, kernel: {} } },
     { id: 1, kind: 'create', config: { ...config, kernel: { name: 'k', url: 'file:///etc/passwd' } } },
+    { id: 1, kind: 'create', config: { ...config, tlb: 4 } },
+    { id: 1, kind: 'create', config: { ...config, gc: ['off'] } },
+    { id: 1, kind: 'create', config: { ...config, passes: 'x'.repeat(201) } },
     { id: 1, kind: 'create', config: { ...config, share: 'x'.repeat(99) } },
   ];
   for (const request of bad) {

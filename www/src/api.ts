@@ -69,6 +69,11 @@ export interface MachineOptions {
    * `budget=MIB` for how much is kept. Default: `generational`.
    */
   gc?: string;
+  /**
+   * What the compiler does to make code faster: words separated by commas, such as `-windows,-fold` for all but two passes,
+   * or `none`. To see what each is worth. Default: all.
+   */
+  passes?: string;
   /** Tag under which the guest mounts the in-memory share over 9p. Default: `share`; `false` for none. */
   share?: string | false;
   /** What `profile()` of another machine with the same software gave: code that was hot then is compiled at once. */
@@ -171,6 +176,7 @@ function toWire(options: MachineOptions): WireConfig {
     engine: options.engine ?? 'auto',
     tlb: options.tlb,
     gc: options.gc,
+    passes: options.passes,
     append: options.append ?? '',
     kernel: image('kernel', options.kernel),
     initrd: image('initrd', options.initrd),

@@ -58,7 +58,7 @@ class Page implements TabvisorPage {
   readonly #stateLine = byId('state', HTMLElement);
   readonly #notice = byId('notice', HTMLElement);
   readonly #progress = byId('progress', HTMLElement);
-  #choice: Choice = defaultChoice({ autostart: true, profile: true }, undefined);
+  #choice: Choice = defaultChoice({ autostart: true, profile: true, words: {} }, undefined);
   #state: Shown = { kind: 'loading', what: 'Loading…' };
   #debian: ServedGuest | undefined;
   /** Counts the machines made, so that a late answer about an old one is not taken for the new one's. */

@@ -51,15 +51,31 @@ export function isEngine(value: unknown): value is EngineName {
   return (ENGINES as readonly unknown[]).includes(value);
 }
 
+/** Parts of the machine that are chosen in words, which the machine reads itself, and what messages call them. */
+export const WORDED = {
+  tlb: 'the TLB\u2019s words',
+  gc: 'the collector\u2019s words',
+  passes: 'the compiler\u2019s words',
+} as const;
+
+/** What is said about them; what is usual is not said. */
+export type Words = { -readonly [part in keyof typeof WORDED]?: string };
+
+/** Picks the words out of something, each read by `read`. */
+export function wordsIn(read: (part: keyof Words) => string | null | undefined): Words {
+  const words: Words = {};
+  for (const part of Object.keys(WORDED) as (keyof Words)[]) {
+    const said = read(part);
+    if (said !== null && said !== undefined) words[part] = said;
+  }
+  return words;
+}
+
 /** Everything the worker needs to build a machine. */
-export interface WireConfig {
+export interface WireConfig extends Readonly<Words> {
   readonly memoryMiB: number;
   readonly harts: number;
   readonly engine: EngineName;
-  /** How translations of addresses are remembered, in words that the machine reads; absent for what is usual. */
-  readonly tlb?: string;
-  /** How compiled code is collected, in such words. */
-  readonly gc?: string;
   readonly append: string;
   /** Without one the embedded monitor runs. */
   readonly kernel?: WireImage;
@@ -298,8 +314,6 @@ export function parseConfig(value: unknown): WireConfig {
   const kernel = optional(from['kernel'], (v) => image(v, 'the kernel'));
   const initrd = optional(from['initrd'], (v) => image(v, 'the initrd'));
   const bios = optional(from['bios'], (v) => image(v, 'the firmware'));
-  const tlb = optional(from['tlb'], (v) => text(v, 'the TLB\u2019s words', MAX_WORDS_LENGTH));
-  const gc = optional(from['gc'], (v) => text(v, 'the collector\u2019s words', MAX_WORDS_LENGTH));
   const share = optional(from['share'], (v) => text(v, 'the share\u2019s tag', 31));
   return {
     memoryMiB: whole(from['memoryMiB'], 'memory in MiB', MEMORY_MIB.min, MEMORY_MIB.max),
@@ -313,8 +327,7 @@ export function parseConfig(value: unknown): WireConfig {
     ...(kernel && { kernel }),
     ...(initrd && { initrd }),
     ...(bios && { bios }),
-    ...(tlb !== undefined && { tlb }),
-    ...(gc !== undefined && { gc }),
+    ...wordsIn((part) => optional(from[part], (v) => text(v, WORDED[part], MAX_WORDS_LENGTH))),
     ...(share !== undefined && { share }),
   };
 }

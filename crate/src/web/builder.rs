@@ -10,6 +10,7 @@ use super::host::{PausableClock, entropy, epoch_ns};
 use super::machine::WebMachine;
 use crate::engine::profile;
 use crate::engine::{Engine, EngineConfig, GcConfig};
+use crate::ir::passes::PassSet;
 use crate::machine::{Clock, Image, Machine, MachineConfig};
 use crate::mem::HugePages;
 use crate::mem::tlb::TlbConfig;
@@ -101,6 +102,7 @@ pub struct MachineBuilder {
     engine: Engine,
     tlb: TlbConfig,
     gc: GcConfig,
+    passes: PassSet,
     bios: Option<Image>,
     kernel: Option<Image>,
     initrd: Option<Image>,
@@ -120,6 +122,7 @@ impl MachineBuilder {
             engine: Engine::Auto,
             tlb: TlbConfig::default(),
             gc: GcConfig::default(),
+            passes: PassSet::ALL,
             bios: None,
             kernel: None,
             initrd: None,
@@ -157,6 +160,12 @@ impl MachineBuilder {
     /// Chooses how compiled code is collected: words as [`GcConfig::parse`] takes them.
     pub fn gc(&mut self, words: &str) -> Result<(), JsError> {
         self.gc = GcConfig::parse(words)?;
+        Ok(())
+    }
+
+    /// Chooses what the compiler does to make code faster: words as [`PassSet::parse`] takes them.
+    pub fn passes(&mut self, words: &str) -> Result<(), JsError> {
+        self.passes = PassSet::parse(words)?;
         Ok(())
     }
 
@@ -222,6 +231,7 @@ impl MachineBuilder {
             engine: EngineConfig {
                 tlb: self.tlb,
                 gc: self.gc,
+                passes: self.passes,
                 ..self.engine.into()
             },
             clock: Clock::Host(Box::new(move || guest_clock.now_ns())),

@@ -22,3 +22,4 @@ mod network;
 mod numa;
 mod python;
 mod share;
+mod tlb;

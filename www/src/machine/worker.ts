@@ -91,6 +91,7 @@ async function create(config: WireConfig): Promise<Created> {
   builder.engine(config.engine);
   if (config.tlb !== undefined) builder.tlb(config.tlb);
   if (config.gc !== undefined) builder.gc(config.gc);
+  if (config.passes !== undefined) builder.passes(config.passes);
   builder.append(config.append);
   if (config.bios) builder.bios(config.bios.name, await imageBytes(config.bios));
   if (config.kernel) builder.kernel(config.kernel.name, await imageBytes(config.kernel));

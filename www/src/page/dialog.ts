@@ -1,6 +1,7 @@
 /** The form in which a machine is put together. */
 
 import { HARTS, MEMORY_MIB, isEngine, type EngineName } from '../api';
+import type { Words } from '../protocol';
 import { byId, icon, make, size, within, words } from './dom';
 import { defaultAppend, toOptions, type Choice, type ServedGuest } from './guests';
 import type { GuestName } from './params';
@@ -92,8 +93,7 @@ export class MachineDialog {
 
   #debian: ServedGuest | undefined;
   /** What the form has no field for, but a link may have asked for. */
-  #tlb: string | undefined;
-  #gc: string | undefined;
+  #words: Words = {};
 
   constructor() {
     const slot = (role: ImageRole): ImageSlot =>
@@ -165,8 +165,7 @@ export class MachineDialog {
     this.#memory.value = String(choice.memoryMiB);
     this.#harts.value = String(choice.harts);
     this.#engine.value = choice.engine;
-    this.#tlb = choice.tlb;
-    this.#gc = choice.gc;
+    this.#words = choice.words;
     this.#profile.checked = choice.profile;
     this.#append.value = choice.append;
     this.#own.hidden = choice.guest !== 'custom';
@@ -195,8 +194,7 @@ export class MachineDialog {
       harts: this.#harts.valueAsNumber,
       engine: this.#chosenEngine,
       profile: this.#profile.checked,
-      ...(this.#tlb !== undefined && { tlb: this.#tlb }),
-      ...(this.#gc !== undefined && { gc: this.#gc }),
+      words: this.#words,
     };
     const { kernel, initrd, disk } = this.#slots;
     if (guest === 'custom' && kernel.file) choice.kernel = kernel.file;

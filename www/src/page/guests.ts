@@ -1,6 +1,7 @@
 /** The guests the page knows, and what a person chose to run. */
 
 import type { EngineName, ImageInput, MachineOptions } from '../api';
+import type { Words } from '../protocol';
 import type { GuestName, PageParams } from './params';
 
 /** Where the page's server keeps the Debian guest, as `tabvisor guest fetch` laid it out. */
@@ -26,10 +27,8 @@ export interface Choice {
   memoryMiB: number;
   harts: number;
   engine: EngineName;
-  /** How translations are remembered, if a link says so. */
-  tlb?: string;
-  /** How compiled code is collected, likewise. */
-  gc?: string;
+  /** What only a link can ask for. */
+  words: Words;
   /** Whether what was hot is kept in the browser for the next run, and used. */
   profile: boolean;
 }
@@ -70,8 +69,7 @@ export function defaultChoice(params: PageParams, debian: ServedGuest | undefine
     harts: params.harts ?? 1,
     engine: params.engine ?? 'auto',
     profile: params.profile,
-    ...(params.tlb !== undefined && { tlb: params.tlb }),
-    ...(params.gc !== undefined && { gc: params.gc }),
+    words: params.words,
     ...(params.kernel && { kernel: params.kernel }),
     ...(params.initrd && { initrd: params.initrd }),
     ...(params.disk && { disk: params.disk }),
@@ -87,9 +85,7 @@ export function defaultAppend(guest: GuestName, debian: ServedGuest | undefined)
 /** The options that build what was chosen. */
 export function toOptions(choice: Choice, debian: ServedGuest | undefined): MachineOptions {
   const { guest, append, memoryMiB, harts, engine, disk } = choice;
-  const options: MachineOptions = { append, memoryMiB, harts, engine };
-  if (choice.tlb !== undefined) options.tlb = choice.tlb;
-  if (choice.gc !== undefined) options.gc = choice.gc;
+  const options: MachineOptions = { append, memoryMiB, harts, engine, ...choice.words };
   const kernel = choice.kernel ?? (guest === 'debian' ? debian?.kernel : undefined);
   const initrd = choice.initrd ?? (guest === 'debian' ? debian?.initrd : undefined);
   if (guest === 'custom' && kernel === undefined)

@@ -1,10 +1,11 @@
 /**
  * What a link to the page may ask for:
  * `?guest=debian|monitor&kernel=URL&initrd=URL&disk=URL&append=TEXT&memory=MIB&harts=N&engine=auto|jit|interp`, and
- * `&tlb=WORDS&gc=WORDS&profile=0&autostart=0`.
+ * `&tlb=WORDS&gc=WORDS&passes=WORDS&profile=0&autostart=0`.
  */
 
 import { ENGINES, HARTS, MEMORY_MIB, isEngine, type EngineName } from '../api';
+import { wordsIn, type Words } from '../protocol';
 
 export type GuestName = 'debian' | 'monitor' | 'custom';
 
@@ -17,10 +18,7 @@ export interface PageParams {
   memoryMiB?: number;
   harts?: number;
   engine?: EngineName;
-  /** How translations are remembered; the machine reads it. */
-  tlb?: string;
-  /** How compiled code is collected; likewise. */
-  gc?: string;
+  words: Words;
   /** Whether what was hot is kept for the next run, and used. */
   profile: boolean;
   autostart: boolean;
@@ -32,6 +30,7 @@ export function readParams(query: string): PageParams {
   const params: PageParams = {
     autostart: from.get('autostart') !== '0',
     profile: from.get('profile') !== '0',
+    words: wordsIn((part) => from.get(part)),
   };
   const kernel = from.get('kernel');
   const initrd = from.get('initrd');
@@ -42,10 +41,6 @@ export function readParams(query: string): PageParams {
   if (initrd) params.initrd = initrd;
   if (disk) params.disk = disk;
   if (append !== null) params.append = append;
-  const tlb = from.get('tlb');
-  if (tlb !== null) params.tlb = tlb;
-  const gc = from.get('gc');
-  if (gc !== null) params.gc = gc;
   if (guest !== null && guest !== 'debian' && guest !== 'monitor') {
     throw new Error(
       `This link asks for the guest \u201c${guest}\u201d; there are \u201cdebian\u201d and \u201cmonitor\u201d.`,
