@@ -5,19 +5,19 @@
 //! cargo bench -p tabvisor --bench batch     # rows {"name","value","unit"}, one a line
 //! ```
 
+#[path = "common/debian.rs"]
+mod debian;
 #[path = "../tests/common/part_server.rs"]
 mod part_server;
 
 use std::hint::black_box;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
 use part_server::{Manners, PartServer};
 use tabvisor::engine::Engine;
-use tabvisor::machine::{Clock, Exit, Image, Machine, MachineConfig};
-use tabvisor::mem::HugePages;
+use tabvisor::machine::Machine;
 use tabvisor::storage::remote::{CHUNK, Options};
 use tabvisor::storage::{Access, BlockBackend, Readiness, RemoteDisk};
 
@@ -54,41 +54,8 @@ fn read(server: &PartServer, count: u64, at_once: bool) -> f64 {
 
 /// A booted guest. `None` where it was not fetched.
 fn guest() -> Option<Machine> {
-    let folder = std::env::var_os("TABVISOR_GUESTS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../build/guests"),
-        PathBuf::from,
-    );
-    let file = |name: &str| {
-        Some(Image::new(
-            name,
-            std::fs::read(folder.join("debian").join(name)).ok()?,
-        ))
-    };
-    let mut machine = Machine::new(MachineConfig {
-        memory_bytes: 256 << 20,
-        harts: 1,
-        numa: 1,
-        huge_pages: HugePages::Auto,
-        bios: None,
-        kernel: Some(file("kernel")?),
-        initrd: Some(file("initrd.gz")?),
-        append: "earlycon=sbi console=ttyS0".into(),
-        disks: Vec::new(),
-        shares: Vec::new(),
-        net: None,
-        entropy: Box::new(|bytes| bytes.fill(7)),
-        engine: Engine::Auto.into(),
-        clock: Clock::Virtual {
-            ns_per_instruction: 4,
-        },
-        epoch_ns: 1_767_225_600_000_000_000,
-    })
-    .expect("the machine is sound");
-    let mut console = String::new();
-    while !console.contains("TABVISOR GUEST READY") {
-        assert_eq!(machine.run(1_000_000), Exit::Budget, "the guest runs");
-        console += &String::from_utf8_lossy(&machine.take_console_output());
-    }
+    let mut machine = debian::machine(Engine::Auto.into())?;
+    debian::run_until(&mut machine, debian::READY);
     Some(machine)
 }
 

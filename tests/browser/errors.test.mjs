@@ -91,6 +91,7 @@ test('links that ask for what cannot be', async (t) => {
     ['tlb=huge', /"huge" says nothing about the TLB: there are fast, unified,/],
     ['gc=never', /"never"/],
     ['passes=-window', /there is no pass `window`; there are all, none, straighten,/],
+    ['tiers=quick', /"quick" says nothing about the tiers;/],
   ];
   for (const [link, answer] of words) {
     await page.goto(`${server.url}?guest=monitor&${link}`);

@@ -29,7 +29,7 @@ test('good requests pass as they are', () => {
       config: { ...config, kernel: { name: 'k', bytes: new Uint8Array(3) }, share: 'share' },
     },
     { id: 1, kind: 'create', config: { ...config, initrd: { name: 'i', url: 'https://example.org/i' } } },
-    { id: 1, kind: 'create', config: { ...config, tlb: 'fast', gc: 'off', passes: 'none' } },
+    { id: 1, kind: 'create', config: { ...config, tlb: 'fast', gc: 'off', passes: 'none', tiers: 'no-hot' } },
     { id: 2, kind: 'start' },
     { id: 3, kind: 'input', bytes: new Uint8Array(9) },
     { id: 4, kind: 'resize', cols: 80, rows: 25 },

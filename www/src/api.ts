@@ -74,6 +74,11 @@ export interface MachineOptions {
    * or `none`. To see what each is worth. Default: all.
    */
   passes?: string;
+  /**
+   * What is compiled when: words separated by commas, such as `quick=5000,no-hot`. Which there are, a wrong one is answered
+   * with. Default: what was measured to be best.
+   */
+  tiers?: string;
   /** Tag under which the guest mounts the in-memory share over 9p. Default: `share`; `false` for none. */
   share?: string | false;
   /** What `profile()` of another machine with the same software gave: code that was hot then is compiled at once. */
@@ -177,6 +182,7 @@ function toWire(options: MachineOptions): WireConfig {
     tlb: options.tlb,
     gc: options.gc,
     passes: options.passes,
+    tiers: options.tiers,
     append: options.append ?? '',
     kernel: image('kernel', options.kernel),
     initrd: image('initrd', options.initrd),

@@ -55,7 +55,8 @@ export function isEngine(value: unknown): value is EngineName {
 export const WORDED = {
   tlb: 'the TLB\u2019s words',
   gc: 'the collector\u2019s words',
-  passes: 'the compiler\u2019s words',
+  passes: 'the words for passes',
+  tiers: 'the words for tiers',
 } as const;
 
 /** What is said about them; what is usual is not said. */

@@ -4,6 +4,8 @@
 //! cargo bench -p tabvisor --bench branch_target -- --quick
 //! ```
 
+#[path = "../common/debian.rs"]
+mod debian;
 mod recorder;
 mod traces;
 

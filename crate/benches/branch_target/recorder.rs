@@ -4,15 +4,15 @@
 //! code, with the program counter at what follows. The last instruction of the line says how it got there.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 
+use tabvisor::engine::Engine;
 use tabvisor::isa::riscv::csr::number;
 use tabvisor::isa::riscv::decode::decode;
 use tabvisor::isa::riscv::hart::Privilege;
 use tabvisor::isa::riscv::insn::{Insn, Op, Reg};
-use tabvisor::machine::{Clock, Exit, Image, Machine, MachineConfig};
-use tabvisor::mem::HugePages;
+use tabvisor::machine::{Exit, Machine};
 
+use super::debian;
 use super::traces::Event;
 
 /// What ends a line.
@@ -35,47 +35,15 @@ pub struct Recording {
     pub crossing: Vec<Event>,
 }
 
-fn guest_file(name: &str) -> Option<Image> {
-    let folder = match std::env::var_os("TABVISOR_GUESTS") {
-        Some(folder) => PathBuf::from(folder),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../build/guests"),
-    };
-    let bytes = std::fs::read(folder.join(name)).ok()?;
-    Some(Image::new(name, bytes))
-}
-
 /// Records of Debian's Linux booting, and of its shell running commands. `None` where the guest was not fetched.
 pub fn record(lines: usize) -> Option<[Recording; 2]> {
-    let mut machine = Machine::new(MachineConfig {
-        memory_bytes: 256 << 20,
-        harts: 1,
-        numa: 1,
-        huge_pages: HugePages::Auto,
-        bios: None,
-        kernel: Some(guest_file("debian/kernel")?),
-        initrd: Some(guest_file("debian/initrd.gz")?),
-        append: "earlycon=sbi console=ttyS0".into(),
-        disks: Vec::new(),
-        shares: Vec::new(),
-        net: None,
-        entropy: Box::new(|bytes| bytes.fill(7)),
-        engine: tabvisor::engine::Engine::Interp.into(),
-        clock: Clock::Virtual {
-            ns_per_instruction: 4,
-        },
-        epoch_ns: 1_767_225_600_000_000_000,
-    })
-    .expect("the machine is sound");
+    let mut machine = debian::machine(Engine::Interp.into())?;
     // Past the kernel's unpacking of its first file system, which is one loop.
     while machine.stats().instructions < 400_000_000 {
         assert_eq!(machine.run(1_000_000), Exit::Budget, "Linux boots");
     }
     let boot = record_lines(&mut machine, lines)?;
-    let mut console = String::new();
-    while !console.contains("TABVISOR GUEST READY") {
-        assert_eq!(machine.run(1_000_000), Exit::Budget, "Linux boots");
-        console += &String::from_utf8_lossy(&machine.take_console_output());
-    }
+    debian::run_until(&mut machine, debian::READY);
     let commands =
         b"while :; do for n in 1 2 3 4; do ls -lR /bin | sort | wc; done; seq 1 2000 | sha256sum; done\n";
     machine.console_input(commands);

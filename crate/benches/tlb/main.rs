@@ -4,6 +4,8 @@
 //! cargo bench -p tabvisor --bench tlb -- --quick
 //! ```
 
+#[path = "../common/debian.rs"]
+mod debian;
 mod levels;
 mod locks;
 mod results;

@@ -1,15 +1,14 @@
 //! What the fast table of a real guest did not answer, asked of each hierarchy.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use tabvisor::engine::{Engine, EngineConfig};
-use tabvisor::machine::{Clock, Exit, Image, Machine, MachineConfig};
-use tabvisor::mem::HugePages;
 use tabvisor::mem::tlb::core::{Rights, Table};
 use tabvisor::mem::tlb::management::Recorded;
 use tabvisor::mem::tlb::{Manager, TlbConfig};
+
+use super::debian;
 
 /// A trace and its name.
 struct Trace {
@@ -17,52 +16,15 @@ struct Trace {
     events: Vec<Recorded>,
 }
 
-fn guest_file(name: &str) -> Option<Image> {
-    let folder = match std::env::var_os("TABVISOR_GUESTS") {
-        Some(folder) => PathBuf::from(folder),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../build/guests"),
-    };
-    let bytes = std::fs::read(folder.join(name)).ok()?;
-    Some(Image::new(name, bytes))
-}
-
-/// Runs until the guest has written `text`.
-fn run_until(machine: &mut Machine, text: &str) {
-    let mut console = String::new();
-    while !console.contains(text) {
-        assert_eq!(machine.run(1_000_000), Exit::Budget, "the guest runs");
-        console += &String::from_utf8_lossy(&machine.take_console_output());
-    }
-}
-
 /// Debian's Linux booting, and programs under its shell. `None` where the guest was not fetched.
 fn record() -> Option<Vec<Trace>> {
-    let mut machine = Machine::new(MachineConfig {
-        memory_bytes: 256 << 20,
-        harts: 1,
-        numa: 1,
-        huge_pages: HugePages::Auto,
-        bios: None,
-        kernel: Some(guest_file("debian/kernel")?),
-        initrd: Some(guest_file("debian/initrd.gz")?),
-        append: "earlycon=sbi console=ttyS0".into(),
-        disks: Vec::new(),
-        shares: Vec::new(),
-        net: None,
-        entropy: Box::new(|bytes| bytes.fill(7)),
-        engine: EngineConfig {
-            synchronous: true,
-            tlb: TlbConfig::parse("fast").ok()?,
-            ..Engine::Jit.into()
-        },
-        clock: Clock::Virtual {
-            ns_per_instruction: 4,
-        },
-        epoch_ns: 1_767_225_600_000_000_000,
-    })
-    .expect("the machine is sound");
+    let mut machine = debian::machine(EngineConfig {
+        synchronous: true,
+        tlb: TlbConfig::parse("fast").ok()?,
+        ..Engine::Jit.into()
+    })?;
     machine.record_translations(0, true);
-    run_until(&mut machine, "TABVISOR GUEST READY");
+    debian::run_until(&mut machine, debian::READY);
     let mut traces = vec![Trace {
         name: "boot",
         events: machine.record_translations(0, true),
@@ -76,7 +38,7 @@ fn record() -> Option<Vec<Trace>> {
     ];
     for (name, command) in programs {
         machine.console_input(format!("{command}; echo DO''NE\n").as_bytes());
-        run_until(&mut machine, "DONE");
+        debian::run_until(&mut machine, "DONE");
         traces.push(Trace {
             name,
             events: machine.record_translations(0, true),

@@ -19,7 +19,7 @@ use crate::jit::gc;
 use crate::mem::tlb::TlbConfig;
 use fetch::FetchCache;
 use serde::{Deserialize, Serialize};
-use tiered::{Context, Policy, Targets};
+use tiered::{Context, Targets, TierConfig};
 
 /// A hart and what its engine keeps for it.
 #[derive(Debug)]
@@ -83,8 +83,8 @@ pub enum Compiler {
 pub struct EngineConfig {
     /// Which.
     pub engine: Engine,
-    /// What is compiled when; the usual for this host if it is `None`.
-    pub policy: Option<Policy>,
+    /// What is compiled when.
+    pub tiers: TierConfig,
     /// What makes machine code.
     pub compiler: Compiler,
     /// Regions are compiled where they are asked for, not beside the guest: slower, but always the same.

@@ -9,6 +9,7 @@ use web_sys::Blob;
 use super::host::{PausableClock, entropy, epoch_ns};
 use super::machine::WebMachine;
 use crate::engine::profile;
+use crate::engine::tiered::TierConfig;
 use crate::engine::{Engine, EngineConfig, GcConfig};
 use crate::ir::passes::PassSet;
 use crate::machine::{Clock, Image, Machine, MachineConfig};
@@ -103,6 +104,7 @@ pub struct MachineBuilder {
     tlb: TlbConfig,
     gc: GcConfig,
     passes: PassSet,
+    tiers: TierConfig,
     bios: Option<Image>,
     kernel: Option<Image>,
     initrd: Option<Image>,
@@ -123,6 +125,7 @@ impl MachineBuilder {
             tlb: TlbConfig::default(),
             gc: GcConfig::default(),
             passes: PassSet::ALL,
+            tiers: TierConfig::default(),
             bios: None,
             kernel: None,
             initrd: None,
@@ -166,6 +169,12 @@ impl MachineBuilder {
     /// Chooses what the compiler does to make code faster: words as [`PassSet::parse`] takes them.
     pub fn passes(&mut self, words: &str) -> Result<(), JsError> {
         self.passes = PassSet::parse(words)?;
+        Ok(())
+    }
+
+    /// Chooses what is compiled when: words as [`TierConfig::parse`] takes them.
+    pub fn tiers(&mut self, words: &str) -> Result<(), JsError> {
+        self.tiers = TierConfig::parse(words)?;
         Ok(())
     }
 
@@ -232,6 +241,7 @@ impl MachineBuilder {
                 tlb: self.tlb,
                 gc: self.gc,
                 passes: self.passes,
+                tiers: self.tiers,
                 ..self.engine.into()
             },
             clock: Clock::Host(Box::new(move || guest_clock.now_ns())),

@@ -6,6 +6,7 @@
     reason = "some test programs list their tests, others go through the engines"
 )]
 
+use tabvisor::engine::tiered::TierConfig;
 use tabvisor::engine::{self, Compiler, EngineConfig};
 use tabvisor::ir::passes::PassSet;
 use tabvisor::machine::{Machine, MachineConfig, MachineError};
@@ -52,7 +53,7 @@ impl Engine {
             },
             Engine::Jit => EngineConfig {
                 engine: engine::Engine::Jit,
-                policy: None,
+                tiers: TierConfig::default(),
                 compiler: Compiler::Own,
                 synchronous: config.engine.synchronous,
                 passes: PassSet::ALL,

@@ -1,6 +1,6 @@
 //! One guest through the lockstep.
 
-use tabvisor::engine::tiered::Policy;
+use tabvisor::engine::tiered::TierConfig;
 use tabvisor::engine::{Compiler, Engine, EngineConfig, GcConfig};
 use tabvisor::jit::gc::{Budget, Mode};
 use tabvisor::machine::lockstep::{Difference, Lockstep};
@@ -20,7 +20,7 @@ pub struct Trial {
     seed: u64,
     /// Most instructions of a call of the machine.
     slice: u64,
-    policy: Policy,
+    tiers: TierConfig,
     compiler: Compiler,
     gc: GcConfig,
 }
@@ -38,12 +38,11 @@ impl Trial {
         Trial {
             seed,
             slice: *r.pick(&[2, 5, 20, 50, 50, 300, 20_000]),
-            policy: Policy {
-                quick_arrivals: 1 + r.bits(1) as u16,
-                retry_arrivals: 1,
-                hot_ticks: 1 + r.bits(1) * 3,
-                look_every: *r.pick(&[0, 50, 3_000]),
-                ..Policy::IMMEDIATE
+            tiers: TierConfig {
+                quick_arrivals: Some(1 + r.bits(1) as u16),
+                retry_arrivals: Some(1),
+                hot_ticks: Some(Some(1 + r.bits(1) * 3)),
+                look_every: Some(*r.pick(&[0, 50, 3_000])),
             },
             compiler: *r.pick(&[Compiler::Own, Compiler::Own, Compiler::Cranelift]),
             gc: GcConfig {
@@ -76,7 +75,7 @@ impl Trial {
             entropy: Box::new(|bytes| bytes.fill(0)),
             engine: EngineConfig {
                 engine: Engine::Jit,
-                policy: Some(self.policy),
+                tiers: self.tiers,
                 compiler: self.compiler,
                 gc: self.gc,
                 ..EngineConfig::default()

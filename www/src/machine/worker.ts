@@ -92,6 +92,7 @@ async function create(config: WireConfig): Promise<Created> {
   if (config.tlb !== undefined) builder.tlb(config.tlb);
   if (config.gc !== undefined) builder.gc(config.gc);
   if (config.passes !== undefined) builder.passes(config.passes);
+  if (config.tiers !== undefined) builder.tiers(config.tiers);
   builder.append(config.append);
   if (config.bios) builder.bios(config.bios.name, await imageBytes(config.bios));
   if (config.kernel) builder.kernel(config.kernel.name, await imageBytes(config.kernel));

@@ -1,7 +1,7 @@
 /**
  * What a link to the page may ask for:
  * `?guest=debian|monitor&kernel=URL&initrd=URL&disk=URL&append=TEXT&memory=MIB&harts=N&engine=auto|jit|interp`, and
- * `&tlb=WORDS&gc=WORDS&passes=WORDS&profile=0&autostart=0`.
+ * `&tlb=WORDS&gc=WORDS&passes=WORDS&tiers=WORDS&profile=0&autostart=0`.
  */
 
 import { ENGINES, HARTS, MEMORY_MIB, isEngine, type EngineName } from '../api';

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tabvisor::engine::GcConfig;
+use tabvisor::engine::tiered::TierConfig;
 use tabvisor::ir::passes::PassSet;
 use tabvisor::mem::tlb::TlbConfig;
 
@@ -94,11 +95,13 @@ pub struct RunArguments {
     /// kept
     #[arg(long, value_name = "WORDS", default_value = "", hide_default_value = true, value_parser = GcConfig::parse)]
     pub gc: GcConfig,
-    /// Instructions between two looks at where branches go; 0 for none: for measuring
-    #[arg(long, value_name = "NUMBER", hide = true)]
-    pub look_every: Option<u64>,
-    /// What the compiler does to code before it compiles it, such as all,-windows: for measuring
-    #[arg(long, value_name = "LIST", default_value = "all", hide = true, value_parser = PassSet::parse)]
+    /// When code is compiled, in words separated by commas: quick=ARRIVALS at an address before it is, retry=ARRIVALS before trying again,
+    /// hot=TURNS of the guest that end in it before it is with every optimisation, or no-hot; look=INSTRUCTIONS between two
+    /// looks at where branches go, 0 for none
+    #[arg(long, value_name = "WORDS", default_value = "", hide_default_value = true, value_parser = TierConfig::parse)]
+    pub tiers: TierConfig,
+    /// What the compiler does to make code faster, such as all,-windows: to see what that is worth
+    #[arg(long, value_name = "LIST", default_value = "all", value_parser = PassSet::parse)]
     pub passes: PassSet,
     /// What to log to standard error, separated by commas: trap, mmio, sbi, virtio, net, jit, numa, or all
     #[arg(long, value_name = "LIST", value_delimiter = ',')]

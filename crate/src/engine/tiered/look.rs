@@ -98,10 +98,9 @@ impl Jit {
         match known {
             Some(known) if tier == Tier::Quick => {
                 self.stats.foreseen += 1;
-                if known.hot {
-                    self.policy.hot_ticks.saturating_sub(1)
-                } else {
-                    0
+                match self.policy.hot_ticks {
+                    Some(ticks) if known.hot => ticks.saturating_sub(1),
+                    _ => 0,
                 }
             }
             _ => 0,

@@ -20,7 +20,7 @@ mod translations;
 
 pub use context::{Context, Targets, abi};
 use original::Original;
-pub use policy::Policy;
+pub use policy::{BadTierWord, Policy, TierConfig};
 pub use stats::JitStats;
 use translations::Keepers;
 pub use translations::{Key, State, Translation, Translations};
@@ -72,9 +72,9 @@ impl Jit {
     /// With this back end. `code` must be the one that it runs with.
     pub fn new(backend: Box<dyn Backend>, config: EngineConfig, code: &mut CodeCache) -> Self {
         let EngineConfig {
-            policy, passes, gc, ..
+            tiers, passes, gc, ..
         } = config;
-        let policy = policy.unwrap_or_else(|| Policy::usual(backend.is_immediate()));
+        let policy = tiers.apply(Policy::usual(backend.is_immediate()));
         code.initial_heat = policy.quick_arrivals.max(1);
         code.changes = Some(Changes::default());
         let profile = profile::Shared::default();
@@ -300,7 +300,7 @@ impl Jit {
         });
         let (why, count) = match tier {
             Tier::Quick => ("arrivals there", u32::from(self.policy.quick_arrivals)),
-            Tier::Hot => ("turns ended in it", self.policy.hot_ticks),
+            Tier::Hot => ("turns ended in it", self.policy.hot_ticks.unwrap_or(0)),
         };
         log::debug!(
             target: "jit",
@@ -366,12 +366,15 @@ impl Jit {
         let Some(translation) = self.translations.get_mut(number) else {
             return;
         };
+        let Some(hot_ticks) = self.policy.hot_ticks else {
+            return;
+        };
         translation.ticks += 1;
-        if translation.ticks == self.policy.hot_ticks / 2 && translation.tier == Tier::Quick {
+        if translation.ticks == hot_ticks / 2 && translation.tier == Tier::Quick {
             // It is likely to be compiled anew, and then it is good to know where its branches go.
             core.look_at = 0;
         }
-        if translation.tier == Tier::Hot || translation.ticks < self.policy.hot_ticks {
+        if translation.tier == Tier::Hot || translation.ticks < hot_ticks {
             return;
         }
         translation.ticks = 0;

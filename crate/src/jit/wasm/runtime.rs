@@ -99,9 +99,9 @@ pub fn add(abi: &Abi, functions: &mut FunctionSection, code: &mut CodeSection) {
     functions.function(STORE_TYPE);
     code.function(&store(abi));
     functions.function(LOAD_TYPE);
-    code.function(&load_anywhere(abi));
+    code.function(&anywhere(abi, false));
     functions.function(STORE_TYPE);
-    code.function(&store_anywhere(abi));
+    code.function(&anywhere(abi, true));
     functions.function(READY_TYPE);
     code.function(&ready(abi));
 }
@@ -196,79 +196,54 @@ fn look_up(function: &mut Function, abi: &Abi, tag: u32, code: u32, entry: u32) 
     op.i64_const(!0xfff).i64_and().i64_eq();
 }
 
-fn load_anywhere(abi: &Abi) -> Function {
-    const HOST: u32 = 3;
+/// A load, or a store, of any width at an address that may be anywhere: in line if the fast table allows it.
+fn anywhere(abi: &Abi, write: bool) -> Function {
+    // Before it come the state, the address, and what is stored.
+    let code = if write { 3 } else { 2 };
+    let host = code + 1;
+    let (tag, slow) = if write {
+        (abi.table_layout.write, Runtime::Store)
+    } else {
+        (abi.table_layout.read, Runtime::Load)
+    };
     let mut function = Function::new([(1, ValType::I32)]);
-    look_up(&mut function, abi, abi.table_layout.read, 2, HOST);
+    look_up(&mut function, abi, tag, code, host);
     let mut op = function.instructions();
     op.if_(BlockType::Empty);
-    op.local_get(HOST)
+    op.local_get(host)
         .i32_load(at(abi.table_layout.addend))
         .local_get(1)
         .i32_wrap_i64()
         .i32_add()
-        .local_set(HOST);
+        .local_set(host);
     for bytes in [1, 2, 4, 8] {
-        op.local_get(2)
+        op.local_get(code)
             .i32_const(WIDTH_MASK)
             .i32_and()
             .i32_const(bytes)
             .i32_eq()
             .if_(BlockType::Empty)
-            .local_get(HOST);
-        match bytes {
-            1 => op.i64_load8_u(at(0)),
-            2 => op.i64_load16_u(at(0)),
-            4 => op.i64_load32_u(at(0)),
-            _ => op.i64_load(at(0)),
+            .local_get(host);
+        if write {
+            op.local_get(2);
+        }
+        match (bytes, write) {
+            (1, false) => op.i64_load8_u(at(0)),
+            (2, false) => op.i64_load16_u(at(0)),
+            (4, false) => op.i64_load32_u(at(0)),
+            (_, false) => op.i64_load(at(0)),
+            (1, true) => op.i64_store8(at(0)),
+            (2, true) => op.i64_store16(at(0)),
+            (4, true) => op.i64_store32(at(0)),
+            (_, true) => op.i64_store(at(0)),
         };
         op.i32_const(0).return_().end();
     }
-    op.end()
-        .local_get(0)
-        .local_get(1)
-        .local_get(2)
-        .call(Runtime::Load.index())
-        .end();
-    function
-}
-
-fn store_anywhere(abi: &Abi) -> Function {
-    const HOST: u32 = 4;
-    let mut function = Function::new([(1, ValType::I32)]);
-    look_up(&mut function, abi, abi.table_layout.write, 3, HOST);
-    let mut op = function.instructions();
-    op.if_(BlockType::Empty);
-    op.local_get(HOST)
-        .i32_load(at(abi.table_layout.addend))
-        .local_get(1)
-        .i32_wrap_i64()
-        .i32_add()
-        .local_set(HOST);
-    for bytes in [1, 2, 4, 8] {
-        op.local_get(3)
-            .i32_const(WIDTH_MASK)
-            .i32_and()
-            .i32_const(bytes)
-            .i32_eq()
-            .if_(BlockType::Empty)
-            .local_get(HOST)
-            .local_get(2);
-        match bytes {
-            1 => op.i64_store8(at(0)),
-            2 => op.i64_store16(at(0)),
-            4 => op.i64_store32(at(0)),
-            _ => op.i64_store(at(0)),
-        };
-        op.i32_const(0).return_().end();
+    op.end();
+    for parameter in 0..=code {
+        op.local_get(parameter);
     }
-    op.end()
-        .local_get(0)
-        .local_get(1)
-        .local_get(2)
-        .local_get(3)
-        .call(Runtime::Store.index())
-        .end();
+    op.call(slow.index()).end();
     function
 }
 

@@ -1,7 +1,7 @@
 //! Dirty pages under both engines, of a program whose stores are known; and what memory takes of the host.
 
 use super::*;
-use crate::engine::tiered::Policy;
+use crate::engine::tiered::TierConfig;
 use crate::engine::{Engine, EngineConfig};
 use crate::machine::{Clock, Exit, Image, MachineConfig, MachineError};
 use crate::mem::HugePages;
@@ -48,7 +48,11 @@ fn config(engine: Engine, memory_bytes: u64) -> MachineConfig {
         net: None,
         entropy: Box::new(|bytes| bytes.fill(0)),
         engine: EngineConfig {
-            policy: Some(Policy::IMMEDIATE),
+            tiers: TierConfig {
+                quick_arrivals: Some(100),
+                retry_arrivals: Some(100),
+                ..TierConfig::default()
+            },
             synchronous: true,
             ..engine.into()
         },

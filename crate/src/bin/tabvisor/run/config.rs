@@ -7,7 +7,6 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use tabvisor::engine::EngineConfig;
-use tabvisor::engine::tiered::Policy;
 use tabvisor::machine::{Clock, Image, MachineConfig};
 use tabvisor::net::NetBackend;
 use tabvisor::net::user::{UserConfig, UserNetwork};
@@ -38,10 +37,6 @@ pub fn machine(
     start: Instant,
 ) -> Result<MachineConfig> {
     let software = software(arguments)?;
-    let policy = arguments.look_every.map(|look_every| Policy {
-        look_every,
-        ..Policy::usual(arguments.compiler == Compiler::Own)
-    });
     let disks = arguments
         .disks
         .iter()
@@ -81,7 +76,7 @@ pub fn machine(
             passes: arguments.passes,
             tlb: arguments.tlb,
             gc: arguments.gc,
-            policy,
+            tiers: arguments.tiers,
             ..EngineConfig::default()
         },
         // A count of nanoseconds fits 64 bits for five centuries.

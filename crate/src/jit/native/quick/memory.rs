@@ -26,6 +26,14 @@ struct Check {
     page: Reg,
 }
 
+/// What says whether an access is allowed.
+enum Guard {
+    /// A window's host address, if it is not 0.
+    Window(Reg),
+    /// The fast table.
+    Table(Check),
+}
+
 impl Emit<'_> {
     /// A place in the entry at offset `entry` of the fast table.
     fn in_entry(entry: Reg, field: u32) -> Mem {
@@ -61,6 +69,44 @@ impl Emit<'_> {
         self.asm().mov(Size::Q, entry, Self::in_entry(entry, addend));
     }
 
+    /// Where in the host's memory an access of `bytes` at a guest address goes, and what has to be asked before: by a window, if
+    /// there is one, at an offset.
+    fn reach(
+        &mut self,
+        address: Reg,
+        via: Option<(Value, u32)>,
+        bytes: u64,
+        write: bool,
+    ) -> Result<(Mem, Guard), TooManyValues> {
+        if let Some((window, offset)) = via {
+            let pointer = self.r.read_gpr(window)?;
+            return Ok((Mem::at(pointer, offset as i32), Guard::Window(pointer)));
+        }
+        let check = Check {
+            addr: address,
+            last: bytes - 1,
+            low: 0,
+            write,
+            entry: self.work()?,
+            page: self.work()?,
+        };
+        Ok((Mem::sum(address, check.entry, 0), Guard::Table(check)))
+    }
+
+    /// Goes to `slow` unless the access is allowed.
+    fn guard(&mut self, guard: &Guard, slow: Label) {
+        match guard {
+            Guard::Window(pointer) => {
+                self.asm().test(Size::Q, *pointer, *pointer);
+                self.asm().jcc(Cc::E, slow);
+            }
+            Guard::Table(check) => {
+                self.check(check, slow);
+                self.addend(check.entry);
+            }
+        }
+    }
+
     /// A load.
     pub fn load(
         &mut self,
@@ -77,23 +123,7 @@ impl Emit<'_> {
         let result = if signed { at + 1 } else { at };
         let bytes = width.bytes();
         let address = self.r.read_gpr(addr)?;
-        let (source, window, check) = match via {
-            Some((window, offset)) => {
-                let pointer = self.r.read_gpr(window)?;
-                (Mem::at(pointer, offset as i32), Some(pointer), None)
-            }
-            None => {
-                let check = Check {
-                    addr: address,
-                    last: bytes - 1,
-                    low: 0,
-                    write: false,
-                    entry: self.work()?,
-                    page: self.work()?,
-                };
-                (Mem::sum(address, check.entry, 0), None, Some(check))
-            }
-        };
+        let (source, guard) = self.reach(address, via, bytes, false)?;
         match via {
             Some((window, _)) => self.r.used(at, &[addr, window]),
             None => self.r.used(at, &[addr]),
@@ -107,17 +137,7 @@ impl Emit<'_> {
             signed,
             point,
         });
-        match (window, check) {
-            (Some(pointer), _) => {
-                self.asm().test(Size::Q, pointer, pointer);
-                self.asm().jcc(Cc::E, slow);
-            }
-            (None, Some(check)) => {
-                self.check(&check, slow);
-                self.addend(check.entry);
-            }
-            (None, None) => unreachable!("one of them is there"),
-        }
+        self.guard(&guard, slow);
         if signed {
             self.asm().movsx(bytes, gpr(dst), source);
         } else {
@@ -185,23 +205,7 @@ impl Emit<'_> {
             Some(_) => None,
             None => Some(self.r.read_gpr(value)?),
         };
-        let (target, pointer, check) = match via {
-            Some((window, offset)) => {
-                let pointer = self.r.read_gpr(window)?;
-                (Mem::at(pointer, offset as i32), Some(pointer), None)
-            }
-            None => {
-                let check = Check {
-                    addr: address,
-                    last: bytes - 1,
-                    low: 0,
-                    write: true,
-                    entry: self.work()?,
-                    page: self.work()?,
-                };
-                (Mem::sum(address, check.entry, 0), None, Some(check))
-            }
-        };
+        let (target, guard) = self.reach(address, via, bytes, true)?;
         let (slow, back) = self.cold_and_back(ColdKind::Store {
             addr: address,
             value: source,
@@ -209,17 +213,7 @@ impl Emit<'_> {
             width,
             point,
         });
-        match (pointer, check) {
-            (Some(pointer), _) => {
-                self.asm().test(Size::Q, pointer, pointer);
-                self.asm().jcc(Cc::E, slow);
-            }
-            (None, Some(check)) => {
-                self.check(&check, slow);
-                self.addend(check.entry);
-            }
-            (None, None) => unreachable!("one of them is there"),
-        }
+        self.guard(&guard, slow);
         match source {
             Some(source) => self.asm().store(bytes, target, source),
             None => self.asm().store_imm(bytes, target, immediate.unwrap_or(0)),
