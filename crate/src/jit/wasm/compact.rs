@@ -90,7 +90,9 @@ fn begin(ledger: &mut Ledger, abi: &Abi) -> Option<State> {
     bodies.for_each(|body| builder.add(body));
     let module = builder.finish(Placing::ByCalls);
     let answer = Answer::default();
-    let promise = WebAssembly::compile(&Uint8Array::from(&module.bytes[..]));
+    // SAFETY: the engine copies the bytes before it returns, and nothing of ours runs meanwhile that could move memory.
+    let bytes = unsafe { Uint8Array::view(&module.bytes) };
+    let promise = WebAssembly::compile(&bytes);
     let to = Rc::clone(&answer);
     wasm_bindgen_futures::spawn_local(async move {
         let result = JsFuture::from(promise).await;
