@@ -36,7 +36,10 @@ test('Linux boots under the compiler, and most of it runs compiled', { timeout: 
 });
 
 test('what a link says about the machine in words holds, also after another was started from the form', async (t) => {
-  const { page } = await openPage(t, '?guest=monitor&tlb=concurrent,fifo&gc=simple,budget=9&passes=none&tiers=quick=9');
+  const { page } = await openPage(
+    t,
+    '?guest=monitor&tlb=concurrent,fifo&gc=simple,budget=9&passes=none&tiers=quick=9',
+  );
   const mode = () => page.evaluate(async () => (await window.tabvisor.machine.stats()).jit.gc.mode);
   await waitForOutput(page, /monitor> $/);
   assert.equal(await mode(), 'simple');
