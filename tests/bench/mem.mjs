@@ -172,7 +172,10 @@ async function everyCombination(add) {
   const boots = new Map();
   const worker = async () => {
     for (const words of left) {
-      const seconds = await run(guest, words, 1);
+      const seconds = await run(guest, words, 1).catch((error) => {
+        all.length = 0; // the other worker need not go on
+        throw error;
+      });
       const kernels = Object.keys(suite).map((name) => seconds.get(name));
       suites.set(
         words,

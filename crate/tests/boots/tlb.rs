@@ -1,6 +1,6 @@
 //! Linux with every choice there is about the TLB.
 //!
-//! All choices together are 160; here each value of one meets each value of every other at least once. `npm run bench:mem -- --only
+//! 128 choices differ; here each value of one meets each value of every other at least once. `npm run bench:mem -- --only
 //! combinations` goes through all of them.
 
 use std::collections::HashSet;
