@@ -3,7 +3,7 @@
 
 use super::{
     Abi, BinaryOp, Block, BlockId, Compare, FloatOp, Inst, Point, PointId, Precision, Region, Slot, SlotInfo,
-    Terminator, Type, UnaryOp, Value, Width,
+    Terminator, Type, UnaryOp, Value, Via, Width,
     abi::{Helper, TableLayout, TargetLayout, width_code},
     interpret::State,
     scene::{self, FLOAT_OPS},
@@ -206,6 +206,7 @@ fn state(source: &mut Source<'_>) -> State {
 fn region(source: &mut Source<'_>) -> Region {
     let count = 1 + source.below(8);
     let mut region = Region::default();
+    let streams = source.one_in(2);
     for number in 0..count {
         let mut maker = Maker {
             source,
@@ -216,6 +217,7 @@ fn region(source: &mut Source<'_>) -> Region {
             ints: Vec::new(),
             doubles: Vec::new(),
             windows: Vec::new(),
+            streams,
         };
         let block = maker.block(count);
         region.blocks.push(block);
@@ -251,6 +253,8 @@ struct Maker<'a, 'b> {
     doubles: Vec<Value>,
     /// Windows, their addresses' values, spans and whether they are for stores.
     windows: Vec<(Value, Value, u32, bool)>,
+    /// Whether there are streams: then no helper changes the fast table.
+    streams: bool,
 }
 
 impl Maker<'_, '_> {
@@ -394,10 +398,17 @@ impl Maker<'_, '_> {
         }
     }
 
-    /// The address of an access, perhaps in a window.
-    fn access(&mut self, width: Width, store: bool) -> (Value, Option<(Value, u32)>) {
+    /// A stream, or none: loads have even ones, stores odd ones.
+    fn stream(&mut self, store: bool) -> Option<u8> {
+        let number = self.source.below(8) as u8;
+        (self.streams && number < 6).then_some(number & !1 | u8::from(store))
+    }
+
+    /// The address of an access, perhaps in a window or by a stream.
+    fn access(&mut self, width: Width, store: bool) -> (Value, Via) {
         if self.windows.is_empty() || self.source.one_in(2) {
-            return (self.addr(), None);
+            let via = self.stream(store).map_or(Via::Table, Via::Stream);
+            return (self.addr(), via);
         }
         let index = self.source.below(self.windows.len());
         let (window, base, span, write) = self.windows[index];
@@ -406,7 +417,11 @@ impl Maker<'_, '_> {
         let constant = self.push(Inst::Const(offset.into()));
         let addr = self.push(Inst::Binary(BinaryOp::Add, base, constant));
         let usable = write || !store;
-        (addr, usable.then_some((window, offset)))
+        let via = match usable {
+            true => Via::Window(window, offset),
+            false => Via::Table,
+        };
+        (addr, via)
     }
 
     fn inst(&mut self) {
@@ -454,7 +469,13 @@ impl Maker<'_, '_> {
             19 => {
                 let (addr, span) = (self.addr(), self.source.of(&[8, 16, 64, 200]));
                 let write = self.source.one_in(2);
-                let window = self.push(Inst::Window { addr, span, write });
+                let stream = self.stream(write);
+                let window = self.push(Inst::Window {
+                    addr,
+                    span,
+                    write,
+                    stream,
+                });
                 self.windows.push((window, addr, span, write));
             }
             20 => {
@@ -514,7 +535,11 @@ impl Maker<'_, '_> {
         let inst = match self.source.below(4) {
             0 => Inst::LoadForUpdate { width, addr, at },
             kind => {
-                let helper = [Helper::LoadReserved, Helper::StoreConditional, Helper::Control][kind - 1];
+                let helper = match kind {
+                    1 => Helper::LoadReserved,
+                    3 if !self.streams => Helper::Control,
+                    _ => Helper::StoreConditional,
+                };
                 let value = self.int();
                 Inst::Call {
                     helper,

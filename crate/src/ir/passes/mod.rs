@@ -13,6 +13,7 @@ mod forward;
 mod known_bits;
 mod locals;
 mod straighten;
+mod streams;
 mod walk;
 mod windows;
 
@@ -54,10 +55,12 @@ pub enum Pass {
     Windows,
     /// The choice of the slots that are kept in locals.
     Locals,
+    /// Accesses in loops that ask first for the page of the last one.
+    Streams,
 }
 
 /// Every pass, by name.
-pub const PASSES: [(Pass, &str); 8] = [
+pub const PASSES: [(Pass, &str); 9] = [
     (Pass::Straighten, "straighten"),
     (Pass::Forward, "forward"),
     (Pass::Fold, "fold"),
@@ -66,11 +69,12 @@ pub const PASSES: [(Pass, &str); 8] = [
     (Pass::Demand, "demand"),
     (Pass::Windows, "windows"),
     (Pass::Locals, "locals"),
+    (Pass::Streams, "streams"),
 ];
 
 /// A set of passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct PassSet(u8);
+pub struct PassSet(u16);
 
 /// A name that is no pass's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -79,7 +83,7 @@ pub struct UnknownPass(String);
 
 impl PassSet {
     /// Every pass.
-    pub const ALL: PassSet = PassSet(u8::MAX >> (8 - PASSES.len()));
+    pub const ALL: PassSet = PassSet(u16::MAX >> (16 - PASSES.len()));
     /// No pass.
     pub const NONE: PassSet = PassSet(0);
 
@@ -118,7 +122,7 @@ impl PassSet {
                 "none" => 0,
                 _ => PASSES
                     .iter()
-                    .find_map(|&(pass, known)| (known == name).then_some(1 << pass as u8))
+                    .find_map(|&(pass, known)| (known == name).then_some(1 << pass as u16))
                     .ok_or_else(|| UnknownPass(name.to_owned()))?,
             };
             set.0 = if adds { set.0 | passes } else { set.0 & !passes };
@@ -190,6 +194,9 @@ pub fn optimise(region: &mut Region, level: Level, passes: PassSet) {
     }
     if passes.contains(Pass::DeadWrites) {
         dead_writes::run(region, passes.contains(Pass::Demand));
+    }
+    if passes.contains(Pass::Streams) {
+        streams::run(region);
     }
     if passes.contains(Pass::Locals) {
         locals::run(region, level);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{BINARY, COMPARE, FLOAT, HELPERS, UNARY, named};
 use crate::ir::{
     Abi, Block, BlockId, FloatOp, Inst, Point, PointId, Precision, Region, Slot, SlotSet, Terminator, Value,
-    Width, abi::Helper,
+    Via, Width, abi::Helper,
 };
 
 /// What is wrong with a text.
@@ -367,7 +367,19 @@ impl Parser<'_> {
                 if write {
                     tokens.expect("write")?;
                 }
-                Ok(Inst::Window { addr, span, write })
+                let stream = match tokens.takes("via") {
+                    true => {
+                        tokens.expect("stream")?;
+                        Some(Self::stream(tokens)?)
+                    }
+                    false => None,
+                };
+                Ok(Inst::Window {
+                    addr,
+                    span,
+                    write,
+                    stream,
+                })
             }
             ("call", None) => self.call(tokens),
             ("exit_if", None) => {
@@ -395,13 +407,21 @@ impl Parser<'_> {
         })
     }
 
-    fn via(tokens: &mut Tokens<'_>) -> Result<Option<(Value, u32)>, String> {
+    fn stream(tokens: &mut Tokens<'_>) -> Result<u8, String> {
+        let number = tokens.small()?;
+        u8::try_from(number).map_err(|_| format!("there is no stream {number}"))
+    }
+
+    fn via(tokens: &mut Tokens<'_>) -> Result<Via, String> {
         if !tokens.takes("via") {
-            return Ok(None);
+            return Ok(Via::Table);
+        }
+        if tokens.takes("stream") {
+            return Self::stream(tokens).map(Via::Stream);
         }
         let window = tokens.value()?;
         tokens.expect("+")?;
-        Ok(Some((window, tokens.small()?)))
+        Ok(Via::Window(window, tokens.small()?))
     }
 
     fn float(op: FloatOp, precision: Precision, tokens: &mut Tokens<'_>) -> Result<Inst, String> {

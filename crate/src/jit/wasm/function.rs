@@ -295,13 +295,18 @@ impl<'a> Emitter<'a> {
         self.expiring = vec![Vec::new(); block.insts.len() + 1];
         let (retired, pc) = (self.retired, self.pc);
         if block.poll {
-            let until = at(self.abi.run_until);
+            let at_until = at(self.abi.run_until);
+            let until = self.take(ValType::I64);
             self.op()
                 .local_get(retired)
                 .local_get(STATE)
-                .i64_load(until)
+                .i64_load(at_until)
+                .local_tee(until)
                 .i64_ge_u();
             self.if_hinted(BlockType::Empty, false);
+            // A second use of what was loaded: see `not_allowed`.
+            self.op().local_get(STATE).local_get(until).i64_store(at_until);
+            self.give(until, ValType::I64);
             self.op().i64_const(block.pc as i64).local_set(pc);
             self.leave(self.ways.budget);
             self.end();
@@ -397,7 +402,9 @@ impl<'a> Emitter<'a> {
         match inst {
             Inst::Load { width, addr, via, at } => self.load(width, addr, via, at, self.plan.signed[index]),
             Inst::LoadForUpdate { width, addr, at } => self.load_for_update(width, addr, at),
-            Inst::Window { addr, span, write } => self.window(addr, span, write, self.plan.pointers[index]),
+            Inst::Window {
+                addr, span, write, ..
+            } => self.window(addr, span, write, self.plan.pointers[index]),
             Inst::Call {
                 helper,
                 args,

@@ -8,12 +8,20 @@ use wasm_encoder::{BlockType, ValType};
 use super::function::{Emitter, Operand, STATE, at};
 use super::runtime::{Runtime, slow_code};
 use crate::ir::abi::{Helper, TableLayout};
-use crate::ir::{PointId, Value, Width};
+use crate::ir::{PointId, Value, Via, Width};
 
 /// How far a guest address is shifted right to be the offset of its entry, and what that is masked with.
-pub fn entry_shift_and_mask(layout: &TableLayout) -> (i64, i32) {
+pub fn entry_shift_and_mask(layout: &TableLayout) -> (i32, i32) {
     let bits = layout.entry_bytes.trailing_zeros();
-    (i64::from(12 - bits), (layout.index_mask << bits) as i32)
+    (12 - bits as i32, (layout.index_mask << bits) as i32)
+}
+
+/// Locals of a look into the fast table.
+struct Found {
+    /// The entry's address.
+    entry: u32,
+    /// Its tag.
+    tag: u32,
 }
 
 /// What is wanted of an entry.
@@ -27,29 +35,40 @@ struct Wanted {
 }
 
 impl Emitter<'_> {
-    /// Looks an address up: whether it is allowed, an `i32`. The entry's address is in the local that is given back.
-    fn look_up(&mut self, addr: Operand, wanted: &Wanted) -> u32 {
-        let entry = self.take(ValType::I32);
+    /// Looks an address up: whether it is allowed, an `i32`.
+    fn look_up(&mut self, addr: Operand, wanted: &Wanted) -> Found {
+        let (entry, tag) = (self.take(ValType::I32), self.take(ValType::I64));
         let table = self.table;
         let (shift, mask) = entry_shift_and_mask(&self.abi.table_layout);
         self.read(addr);
         self.op()
-            .i64_const(shift)
-            .i64_shr_u()
             .i32_wrap_i64()
+            .i32_const(shift)
+            .i32_shr_u()
             .i32_const(mask)
             .i32_and();
         self.op()
             .local_get(table)
             .i32_add()
             .local_tee(entry)
-            .i64_load(at(wanted.tag));
+            .i64_load(at(wanted.tag))
+            .local_tee(tag);
         self.read(addr);
         if wanted.last != 0 {
             self.op().i64_const(wanted.last as i64).i64_add();
         }
         self.op().i64_const(wanted.mask).i64_and().i64_eq();
-        entry
+        Found { entry, tag }
+    }
+
+    /// In the way that is taken where the access was not allowed: gives the locals back.
+    fn not_allowed(&mut self, found: &Found) {
+        let pc = at(self.abi.pc);
+        // Were its comparison the tag's only use, V8 would compare with memory, and load the tag beforehand all the same.
+        // Nobody reads the program counter before it is written.
+        self.op().local_get(STATE).local_get(found.tag).i64_store(pc);
+        self.give(found.entry, ValType::I32);
+        self.give(found.tag, ValType::I64);
     }
 
     fn wanted(&self, bytes: u64, write: bool) -> Wanted {
@@ -71,17 +90,10 @@ impl Emitter<'_> {
     }
 
     /// Writes a load: its value is left on the operand stack.
-    pub fn load(
-        &mut self,
-        width: Width,
-        addr: Value,
-        via: Option<(Value, u32)>,
-        point: PointId,
-        signed: bool,
-    ) {
+    pub fn load(&mut self, width: Width, addr: Value, via: Via, point: PointId, signed: bool) {
         let addr = self.operand(addr);
         let result = BlockType::Result(ValType::I64);
-        if let Some((window, offset)) = via {
+        if let Some((window, offset)) = via.window() {
             self.window_pointer(window);
             self.if_hinted(result, true);
             self.window_pointer(window);
@@ -90,12 +102,12 @@ impl Emitter<'_> {
             self.slow_load(Runtime::LoadAnywhere, width, addr, point, signed);
         } else {
             let wanted = self.wanted(width.bytes(), false);
-            let entry = self.look_up(addr, &wanted);
+            let found = self.look_up(addr, &wanted);
             self.if_hinted(result, true);
-            self.host_address(addr, entry);
+            self.host_address(addr, found.entry);
             self.host_load(width, 0, signed);
-            self.give(entry, ValType::I32);
             self.op().else_();
+            self.not_allowed(&found);
             self.slow_load(Runtime::Load, width, addr, point, signed);
         }
         self.end();
@@ -136,16 +148,9 @@ impl Emitter<'_> {
     }
 
     /// Writes a store.
-    pub fn store(
-        &mut self,
-        width: Width,
-        addr: Value,
-        value: Value,
-        via: Option<(Value, u32)>,
-        point: PointId,
-    ) {
+    pub fn store(&mut self, width: Width, addr: Value, value: Value, via: Via, point: PointId) {
         let (addr, value) = (self.operand(addr), self.operand(value));
-        if let Some((window, offset)) = via {
+        if let Some((window, offset)) = via.window() {
             self.window_pointer(window);
             self.if_hinted(BlockType::Empty, true);
             self.window_pointer(window);
@@ -155,13 +160,13 @@ impl Emitter<'_> {
             self.slow_store(Runtime::StoreAnywhere, width, addr, value, point);
         } else {
             let wanted = self.wanted(width.bytes(), true);
-            let entry = self.look_up(addr, &wanted);
+            let found = self.look_up(addr, &wanted);
             self.if_hinted(BlockType::Empty, true);
-            self.host_address(addr, entry);
+            self.host_address(addr, found.entry);
             self.read(value);
             self.host_store(width, 0);
-            self.give(entry, ValType::I32);
             self.op().else_();
+            self.not_allowed(&found);
             self.slow_store(Runtime::Store, width, addr, value, point);
         }
         self.end();
@@ -197,12 +202,12 @@ impl Emitter<'_> {
             last: 0,
             ..self.wanted(1, true)
         };
-        let entry = self.look_up(addr, &wanted);
+        let found = self.look_up(addr, &wanted);
         self.if_hinted(BlockType::Result(ValType::I64), true);
-        self.host_address(addr, entry);
+        self.host_address(addr, found.entry);
         self.host_load(width, 0, false);
-        self.give(entry, ValType::I32);
         self.op().else_();
+        self.not_allowed(&found);
         self.slow_load(Runtime::LoadForUpdate, width, addr, point, false);
         self.end();
         self.finish(addr);
@@ -212,12 +217,13 @@ impl Emitter<'_> {
     pub fn window(&mut self, addr: Value, span: u32, write: bool, as_pointer: bool) {
         let addr = self.operand(addr);
         let wanted = self.wanted(u64::from(span.max(1)), write);
-        let entry = self.look_up(addr, &wanted);
+        let found = self.look_up(addr, &wanted);
         self.if_hinted(BlockType::Result(ValType::I32), true);
-        self.host_address(addr, entry);
-        self.op().else_().i32_const(0);
+        self.host_address(addr, found.entry);
+        self.op().else_();
+        self.not_allowed(&found);
+        self.op().i32_const(0);
         self.end();
-        self.give(entry, ValType::I32);
         if !as_pointer {
             self.op().i64_extend_i32_u();
         }

@@ -175,9 +175,9 @@ fn look_up(function: &mut Function, abi: &Abi, tag: u32, code: u32, entry: u32) 
     let (shift, mask) = entry_shift_and_mask(&abi.table_layout);
     let mut op = function.instructions();
     op.local_get(1)
-        .i64_const(shift)
-        .i64_shr_u()
         .i32_wrap_i64()
+        .i32_const(shift)
+        .i32_shr_u()
         .i32_const(mask)
         .i32_and();
     op.local_get(0)

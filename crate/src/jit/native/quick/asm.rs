@@ -183,8 +183,8 @@ pub struct Asm {
     jumps: Vec<(u32, Label)>,
     /// Where the distance to a literal is to be filled in.
     literals: Vec<(u32, u64)>,
-    /// Tables of distances to labels, each from where the table is.
-    tables: Vec<(Label, Vec<Label>)>,
+    /// Tables: each where its label is to be, distances to labels from there, then numbers.
+    tables: Vec<(Label, Vec<Label>, Vec<u64>)>,
 }
 
 impl Asm {
@@ -210,11 +210,14 @@ impl Asm {
 
     /// Fills distances in. All labels that were jumped to must be bound.
     pub fn finish(&mut self) -> &[u8] {
-        for (table, labels) in std::mem::take(&mut self.tables) {
+        for (table, labels, numbers) in std::mem::take(&mut self.tables) {
             self.bind(table);
             let start = self.code.len() as u32;
             for label in labels {
                 self.dword(self.labels[label.0 as usize].wrapping_sub(start) as i32);
+            }
+            for number in numbers {
+                self.code.extend_from_slice(&number.to_le_bytes());
             }
         }
         for (at, label) in self.jumps.drain(..) {
@@ -545,8 +548,18 @@ impl Asm {
     /// Goes on at the label that `index` selects; it must be one of them. Changes `a` and `b`.
     pub fn jmp_table(&mut self, labels: Vec<Label>, index: Reg, a: Reg, b: Reg) {
         let table = self.label();
-        self.tables.push((table, labels));
+        self.add_table(table, labels, Vec::new());
         self.lea_label(a, table);
+        self.jmp_by(a, index, b);
+    }
+
+    /// Has a table be behind the code, at a label: of distances from there to other labels, 32 bits each, and numbers.
+    pub fn add_table(&mut self, at: Label, labels: Vec<Label>, numbers: Vec<u64>) {
+        self.tables.push((at, labels, numbers));
+    }
+
+    /// Goes on at the label that `index` selects in the table whose address is in `a`. Changes `b`.
+    pub fn jmp_by(&mut self, a: Reg, index: Reg, b: Reg) {
         let entry = Mem {
             base: a,
             index: Some((index, 2)),

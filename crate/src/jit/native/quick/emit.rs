@@ -2,10 +2,11 @@
 
 mod integer;
 
+use super::Host;
 use super::asm::{Alu, Asm, Cc, Label, Mem, Reg, Size};
 use super::cold::{Cold, ColdKind};
+use super::exits::{Exits, Home};
 use super::registers::{Pins, READY, RETIRED, Registers, STATE, TABLE, TooManyValues, frame, gpr};
-use super::{Host, exits::Exits};
 use crate::ir::{
     Abi, Block, BlockId, Compare, Inst, Leave, Region, SlotSet, Terminator, Type, UnaryOp, Value,
 };
@@ -24,6 +25,8 @@ pub(super) struct Emit<'a> {
     /// What is written behind the blocks.
     pub cold: Vec<Cold>,
     pub exits: Exits,
+    /// How it finds its entries itself.
+    pub home: Option<Home>,
     /// Pinned slots that some instruction writes.
     pub written: SlotSet,
     /// Whether some operation asks for readiness.
@@ -60,7 +63,7 @@ impl<'a> Emit<'a> {
         number: u32,
     ) -> Done {
         let blocks = region.blocks.iter().map(|_| asm.label()).collect();
-        let exits = Exits::new(asm);
+        let (exits, home) = (Exits::new(asm), Home::new(region, asm));
         let written = region.written();
         let pinned = pins.slots.iter().fold(SlotSet::default(), |mut set, &slot| {
             set.insert(slot);
@@ -84,6 +87,7 @@ impl<'a> Emit<'a> {
             blocks,
             cold: Vec::new(),
             exits,
+            home,
             written: SlotSet(written.0 & pinned.0),
             asks_ready,
             has_doubles,
@@ -136,6 +140,7 @@ impl<'a> Emit<'a> {
         if self.asks_ready {
             self.find_ready();
         }
+        self.start_streams();
         let again = self.exits.again;
         self.asm().bind(again);
         let entries = self.region.entries.iter();
@@ -182,6 +187,12 @@ impl<'a> Emit<'a> {
             })
             .collect();
         let mut before = vec![SlotSet::default(); blocks.len()];
+        if self.home.is_some() {
+            // Where the region goes on in itself, nothing was stored.
+            for entry in &self.region.entries {
+                before[entry.0 as usize] = self.written;
+            }
+        }
         loop {
             let mut changed = false;
             for (index, block) in blocks.iter().enumerate() {
@@ -347,7 +358,7 @@ impl<'a> Emit<'a> {
                 value,
                 via,
                 at: point,
-            } => self.store(at, width, addr, value, via, point)?,
+            } => self.store(block, at, width, addr, value, via, point)?,
             Inst::LoadForUpdate {
                 width,
                 addr,
@@ -355,7 +366,12 @@ impl<'a> Emit<'a> {
             } => {
                 self.load_for_update(block, at, width, addr, point)?;
             }
-            Inst::Window { addr, span, write } => self.window(block, at, addr, span, write)?,
+            Inst::Window {
+                addr,
+                span,
+                write,
+                stream,
+            } => self.window(block, at, addr, span, write, stream)?,
             Inst::Float {
                 op,
                 precision,

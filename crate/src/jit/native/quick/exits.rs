@@ -3,7 +3,7 @@
 use super::asm::{Alu, Asm, Cc, Label, Mem, Reg, Shift, Size, Xmm};
 use super::emit::Emit;
 use super::registers::{FRAME, RETIRED, STATE};
-use crate::ir::{Leave, PointId, SlotSet};
+use crate::ir::{Block, Leave, PointId, Region, SlotSet, Terminator};
 
 /// Code that ways out of one kind share, if there are any.
 #[derive(Debug)]
@@ -20,7 +20,54 @@ pub(super) struct Exits {
     next: Label,
     /// Goes on in the region for the program counter in `rax`; all else is stored.
     probe: Label,
-    used: [bool; 4],
+    /// The same where nothing is stored yet.
+    away: Label,
+    used: [bool; 5],
+}
+
+/// How the region's entries are found by the program counter, where it leaves for an address that is known only when it
+/// runs and may be one of them: the place of each is `pc >> shift` in a table, as many of its bits as number the places.
+#[derive(Debug)]
+pub(super) struct Home {
+    shift: u8,
+    /// What is at each place: an index into [`Region::entries`].
+    places: Vec<Option<usize>>,
+    /// Where the table is: distances of entries, then their program counters.
+    table: Label,
+}
+
+/// Most places of such a table, as a power of two.
+const MOST_BITS: u32 = 7;
+/// Greatest shift: the lowest bit of program counters is always 0, and what differs only above these is far apart.
+const MOST_SHIFT: u8 = 11;
+
+impl Home {
+    /// The smallest table, if entries are found from within at all.
+    pub fn new(region: &Region, asm: &mut Asm) -> Option<Self> {
+        let leads_anywhere = |block: &Block| matches!(block.end, Terminator::ExitTo(_));
+        if region.entries.len() < 2 || !region.blocks.iter().any(leads_anywhere) {
+            return None;
+        }
+        let entries: Vec<u64> = region.entries.iter().map(|&id| region.block(id).pc).collect();
+        let least = entries.len().next_power_of_two().trailing_zeros();
+        let sizes = (least..=MOST_BITS).flat_map(|bits| (1..=MOST_SHIFT).map(move |shift| (bits, shift)));
+        let mut found = sizes.filter_map(|(bits, shift)| Some((shift, place(&entries, bits, shift)?)));
+        let (shift, places) = found.next()?;
+        let table = asm.label();
+        Some(Home { shift, places, table })
+    }
+}
+
+/// Each entry's place; `None` if two have the same.
+fn place(entries: &[u64], bits: u32, shift: u8) -> Option<Vec<Option<usize>>> {
+    let mut places = vec![None; 1 << bits];
+    for (index, pc) in entries.iter().enumerate() {
+        let place = &mut places[(pc >> shift) as usize & ((1 << bits) - 1)];
+        if place.replace(index).is_some() {
+            return None;
+        }
+    }
+    Some(places)
 }
 
 impl Exits {
@@ -32,7 +79,8 @@ impl Exits {
             budget: asm.label(),
             next: asm.label(),
             probe: asm.label(),
-            used: [false; 4],
+            away: asm.label(),
+            used: [false; 5],
         }
     }
 }
@@ -80,8 +128,29 @@ impl Emit<'_> {
         self.ways(offset, false);
     }
 
-    /// Leaves for the guest address in `rax`; `dirty` may have been written.
+    /// Leaves for the guest address in `rax`; `dirty` may have been written. Goes on at once where that is an entry of its own:
+    /// what is valid for the code that runs is valid there.
     pub fn leave_for_rax(&mut self, dirty: SlotSet) {
+        if let Some(Home { shift, places, table }) = &self.home {
+            let (shift, mask, table) = (*shift, places.len() as i32 - 1, *table);
+            let pcs = 4 * places.len() as i32;
+            let (until, away) = (Self::state(self.abi.run_until), self.exits.away);
+            self.exits.used[4] = true;
+            self.asm().alu(Alu::Cmp, Size::Q, RETIRED, until);
+            self.asm().jcc(Cc::Ae, away);
+            self.asm().rorx(Size::Q, Reg::RCX, Reg::RAX, shift);
+            self.asm().alu_imm(Alu::And, Size::D, Reg::RCX, mask);
+            self.asm().lea_label(Reg::RDX, table);
+            let pc = Mem {
+                base: Reg::RDX,
+                index: Some((Reg::RCX, 3)),
+                disp: pcs,
+            };
+            self.asm().alu(Alu::Cmp, Size::Q, Reg::RAX, pc);
+            self.asm().jcc(Cc::Ne, away);
+            self.asm().jmp_by(Reg::RDX, Reg::RCX, Reg::RCX);
+            return;
+        }
         self.settle(dirty);
         let to = self.exits.probe;
         self.exits.used[3] = true;
@@ -118,11 +187,37 @@ impl Emit<'_> {
         }
     }
 
+    /// Has the table of entries be behind the code.
+    fn write_home(&mut self) {
+        let Some(Home { places, table, .. }) = &self.home else {
+            return;
+        };
+        let (table, away) = (*table, self.exits.away);
+        let entry = |place: &Option<usize>| place.map(|index| self.region.entries[index]);
+        let labels = places
+            .iter()
+            .map(|place| entry(place).map_or(away, |id| self.blocks[id.0 as usize]));
+        // No program counter is odd.
+        let pcs = places
+            .iter()
+            .map(|place| entry(place).map_or(1, |id| self.region.block(id).pc));
+        let (labels, pcs) = (labels.collect(), pcs.collect());
+        self.asm().add_table(table, labels, pcs);
+    }
+
     /// Writes the code that ways out share.
     pub fn shared_exits(&mut self) {
         let abi = self.abi;
         let (retired, region) = (Self::state(abi.retired), Self::state(abi.region));
         let (pc, number, written) = (Self::state(abi.pc), self.number as i32, self.written);
+        if self.exits.used[4] {
+            self.write_home();
+            let (away, probe) = (self.exits.away, self.exits.probe);
+            self.asm().bind(away);
+            self.settle(written);
+            self.exits.used[3] = true;
+            self.asm().jmp(probe);
+        }
         if self.exits.used[3] {
             let layout = abi.target_layout.clone();
             let (probe, targets) = (self.exits.probe, Self::state(abi.targets));
