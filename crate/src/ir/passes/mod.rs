@@ -55,7 +55,7 @@ pub enum Pass {
     Windows,
     /// The choice of the slots that are kept in locals.
     Locals,
-    /// Accesses in loops that ask first for the page of the last one.
+    /// Accesses in loops that ask first for the page of the last one; for the quick compiler only.
     Streams,
 }
 

@@ -1,7 +1,7 @@
 //! Streams: accesses that walk through memory in a loop ask first for the page that they were in last.
 //!
-//! What is known of that page stays with the function, in locals, from one round of the loop to the next: asking for it
-//! costs half of what looking into the fast table costs, and where it is another page, that follows. So it is for accesses
+//! What is known of that page stays with the function from one round of the loop to the next: asking for it costs half of
+//! what looking into the fast table costs, and where it is another page, that follows. So it is for accesses
 //! of which most lie where the one before lay: those whose address changes from round to round by adding and shifting
 //! alone. Where a pointer is loaded, or an index computed by multiplying, the fast table is the better guess.
 

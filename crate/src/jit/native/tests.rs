@@ -393,6 +393,73 @@ fn streams() {
     }
 }
 
+/// A region whose blocks, each an entry, add to x1 and leave for the address in a slot of their own, from x10 on.
+fn leaving_for_slots(pcs: &[u64]) -> Region {
+    let blocks = pcs.iter().enumerate().map(|(number, &pc)| Block {
+        pc,
+        poll: false,
+        insts: vec![
+            Inst::Get(Slot(1)),
+            Inst::Const(3 << number),
+            Inst::Binary(BinaryOp::Add, Value(0), Value(1)),
+            Inst::Set(Slot(1), Value(2)),
+            Inst::Get(Slot(10 + number as u8)),
+        ],
+        retired: 2,
+        end: Terminator::ExitTo(Value(4)),
+    });
+    Region {
+        blocks: blocks.collect(),
+        entries: (0..pcs.len() as u32).map(BlockId).collect(),
+        points: Vec::new(),
+        locals: SlotSet(u128::MAX >> 64 & !1),
+    }
+}
+
+/// Where a region leaves for an entry of its own, it goes on there, until the budget is used up; nowhere else.
+#[test]
+fn regions_go_on_in_themselves() {
+    let mut bench = Bench::new(PassSet::NONE);
+    if !bench.backend.is_immediate() {
+        return;
+    }
+    let near = [0x1000, 0x1002, 0x1010, 0x1018, 0x10fc];
+    // No bits that are looked at tell these apart.
+    let far = [0x1000, 0x1000 + (1 << 40), 0x1000 + (1 << 41)];
+    for pcs in [&near[..], &near[..2], &far] {
+        let region = leaving_for_slots(pcs);
+        let own = bench.compile(&region, 77, Tier::Quick);
+        for seed in 0..300u64 {
+            let others = [0, 1, 0x1001, 0x1003, 0x1004, 0x1000 + (1 << 40), u64::MAX];
+            let mut before = state();
+            before.run_until = seed % 16;
+            for number in 0..pcs.len() {
+                let random = (seed + 1)
+                    .wrapping_mul(0x5851_f42d_4c95_7f2d)
+                    .rotate_left(number as u32 * 9) as usize
+                    % 16;
+                before.slots[10 + number] = match pcs.get(random % (pcs.len() + 2)) {
+                    Some(&pc) => pc,
+                    None => others[random % others.len()],
+                };
+            }
+            let (mut expected, mut entry) = (before.clone(), 0);
+            let pc = loop {
+                let left = interpret::run(&region, entry, &mut expected, &mut Scene::default(), 100).unwrap();
+                match pcs.iter().position(|&pc| pc == left.pc) {
+                    // Entries that no table tells apart are the run loop's to find.
+                    Some(at) if expected.retired < expected.run_until && pcs != far => entry = at,
+                    _ => break left.pc,
+                }
+            };
+            let (reason, after, stored, _) = bench.run(own, &before, 0);
+            assert_eq!((reason, stored), (Leave::Next as u32, pc), "seed {seed}");
+            assert_eq!(after, expected, "seed {seed}");
+        }
+        bench.backend.release(own);
+    }
+}
+
 #[test]
 fn windows() {
     let mut bench = Bench::new(PassSet::NONE);

@@ -18,7 +18,9 @@ use crate::ir::Abi;
 /// two milliseconds.
 const MOST_MOVED: usize = 24;
 const MOST_BYTES: usize = 32 << 10;
-/// Functions that a step puts into the table.
+/// Functions that a step adds to a module, and that one puts into the table. All at once took up to five milliseconds where the
+/// engine had not optimised our own code yet.
+const ADDED_AT_A_TIME: usize = 6;
 const PUT_AT_A_TIME: usize = 12;
 
 /// What the engine made of a module, once it has.
@@ -29,6 +31,8 @@ type Functions = std::vec::IntoIter<(usize, (u32, ModuleId))>;
 
 #[derive(Debug)]
 enum State {
+    /// A module is being made, of functions that are added to it and others that are still to be.
+    Adding(Builder, Vec<(u32, ModuleId)>, std::vec::IntoIter<(u32, ModuleId)>),
     /// A module is being compiled.
     Compiling(Answer, Functions),
     /// Its functions are being put into the table, by its own function for that; which module it is.
@@ -55,6 +59,7 @@ impl Compactor {
         }
         let next = match self.state.take() {
             None => Ok(begin(ledger, abi)),
+            Some(State::Adding(builder, added, more)) => Ok(Some(add_some(builder, added, more, ledger))),
             Some(State::Compiling(answer, functions)) => {
                 let known = answer.borrow_mut().take();
                 match known {
@@ -79,15 +84,34 @@ impl Compactor {
     }
 }
 
-/// Has a module compiled, if there is something to move.
+/// Begins a module, if there is something to move.
 fn begin(ledger: &mut Ledger, abi: &Abi) -> Option<State> {
     let functions = ledger.sparse(MOST_MOVED, MOST_BYTES);
-    if functions.is_empty() {
-        return None;
+    let more = functions.into_iter();
+    (more.len() > 0).then(|| State::Adding(Builder::new(abi), Vec::new(), more))
+}
+
+/// Adds some functions to a module, but for those that have gone since; has it compiled once there are no more.
+fn add_some(
+    mut builder: Builder,
+    mut added: Vec<(u32, ModuleId)>,
+    mut more: std::vec::IntoIter<(u32, ModuleId)>,
+    ledger: &Ledger,
+) -> State {
+    if more.len() == 0 {
+        return compile(builder, added);
     }
-    let mut builder = Builder::new(abi);
-    let bodies = functions.iter().filter_map(|&(place, _)| ledger.body(place));
-    bodies.for_each(|body| builder.add(body));
+    for (place, old) in more.by_ref().take(ADDED_AT_A_TIME) {
+        if let Some(body) = ledger.body(place).filter(|_| ledger.is_in(place, old)) {
+            builder.add(body);
+            added.push((place, old));
+        }
+    }
+    State::Adding(builder, added, more)
+}
+
+/// Has a module compiled.
+fn compile(builder: Builder, functions: Vec<(u32, ModuleId)>) -> State {
     let module = builder.finish(Placing::ByCalls);
     let answer = Answer::default();
     // SAFETY: the engine copies the bytes before it returns, and nothing of ours runs meanwhile that could move memory.
@@ -99,7 +123,7 @@ fn begin(ledger: &mut Ledger, abi: &Abi) -> Option<State> {
         *to.borrow_mut() = Some(result);
     });
     let functions: Vec<_> = functions.into_iter().enumerate().collect();
-    Some(State::Compiling(answer, functions.into_iter()))
+    State::Compiling(answer, functions.into_iter())
 }
 
 fn instantiate(module: JsValue, functions: Functions) -> Result<Option<State>, JsValue> {

@@ -305,7 +305,8 @@ impl<'a> Emitter<'a> {
                 .i64_ge_u();
             self.if_hinted(BlockType::Empty, false);
             // A second use of what was loaded: see `not_allowed`.
-            self.op().local_get(STATE).local_get(until).i64_store(at_until);
+            let point = at(self.abi.point);
+            self.op().local_get(STATE).local_get(until).i64_store32(point);
             self.give(until, ValType::I64);
             self.op().i64_const(block.pc as i64).local_set(pc);
             self.leave(self.ways.budget);

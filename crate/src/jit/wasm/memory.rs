@@ -63,10 +63,10 @@ impl Emitter<'_> {
 
     /// In the way that is taken where the access was not allowed: gives the locals back.
     fn not_allowed(&mut self, found: &Found) {
-        let pc = at(self.abi.pc);
+        let point = at(self.abi.point);
         // Were its comparison the tag's only use, V8 would compare with memory, and load the tag beforehand all the same.
-        // Nobody reads the program counter before it is written.
-        self.op().local_get(STATE).local_get(found.tag).i64_store(pc);
+        // Nobody reads the point before one is stored.
+        self.op().local_get(STATE).local_get(found.tag).i64_store32(point);
         self.give(found.entry, ValType::I32);
         self.give(found.tag, ValType::I64);
     }

@@ -6,6 +6,7 @@ use super::Host;
 use super::asm::{Alu, Asm, Cc, Label, Mem, Reg, Size};
 use super::cold::{Cold, ColdKind};
 use super::exits::{Exits, Home};
+use super::memory::Access;
 use super::registers::{Pins, READY, RETIRED, Registers, STATE, TABLE, TooManyValues, frame, gpr};
 use crate::ir::{
     Abi, Block, BlockId, Compare, Inst, Leave, Region, SlotSet, Terminator, Type, UnaryOp, Value,
@@ -351,14 +352,30 @@ impl<'a> Emit<'a> {
                 addr,
                 via,
                 at: point,
-            } => self.load(block, at, width, addr, via, point)?,
+            } => {
+                let access = Access {
+                    width,
+                    addr,
+                    via,
+                    point,
+                };
+                self.load(block, at, access)?;
+            }
             Inst::Store {
                 width,
                 addr,
                 value,
                 via,
                 at: point,
-            } => self.store(block, at, width, addr, value, via, point)?,
+            } => {
+                let access = Access {
+                    width,
+                    addr,
+                    via,
+                    point,
+                };
+                self.store(block, at, access, value)?;
+            }
             Inst::LoadForUpdate {
                 width,
                 addr,

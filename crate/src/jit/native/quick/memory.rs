@@ -12,6 +12,15 @@ use crate::ir::{Block, Inst, LEAST_ADDRESS, NOWHERE, PointId, Type, Value, Via, 
 
 type Done = Result<(), TooManyValues>;
 
+/// A load or store, as the representation has it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Access {
+    pub width: Width,
+    pub addr: Value,
+    pub via: Via,
+    pub point: PointId,
+}
+
 /// What an access asks of the fast table.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Check {
@@ -156,15 +165,13 @@ impl Emit<'_> {
     }
 
     /// A load.
-    pub fn load(
-        &mut self,
-        block: &Block,
-        at: u32,
-        width: Width,
-        addr: Value,
-        via: Via,
-        point: PointId,
-    ) -> Done {
+    pub fn load(&mut self, block: &Block, at: u32, access: Access) -> Done {
+        let Access {
+            width,
+            addr,
+            via,
+            point,
+        } = access;
         // A sign extension that follows is made by the load.
         let signed = self.r.fused.get(at as usize + 1) == Some(&true)
             && matches!(block.insts[at as usize + 1], Inst::Unary(..));
@@ -233,16 +240,13 @@ impl Emit<'_> {
     }
 
     /// A store.
-    pub fn store(
-        &mut self,
-        block: &Block,
-        at: u32,
-        width: Width,
-        addr: Value,
-        value: Value,
-        via: Via,
-        point: PointId,
-    ) -> Done {
+    pub fn store(&mut self, block: &Block, at: u32, access: Access, value: Value) -> Done {
+        let Access {
+            width,
+            addr,
+            via,
+            point,
+        } = access;
         let bytes = width.bytes();
         let address = self.r.read_gpr(addr)?;
         let immediate = match (self.r.known(value), width) {

@@ -41,7 +41,7 @@ pub(super) const FRAME: u32 = 48;
 /// The last of them says whether floating point is ready.
 pub(super) const READY: u32 = FRAME - 1;
 /// Places that are not for values: that one, and the first, which are the streams'.
-const TAKEN: u64 = 1 << READY | (1 << (2 * MAX_STREAMS)) - 1;
+const TAKEN: u64 = (1 << READY) | ((1 << (2 * MAX_STREAMS)) - 1);
 
 /// The first SSE register as an [`AnyReg`].
 const SSE: AnyReg = 16;
