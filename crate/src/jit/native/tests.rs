@@ -408,8 +408,16 @@ fn leaving_for_slots(pcs: &[u64]) -> Region {
         retired: 2,
         end: Terminator::ExitTo(Value(4)),
     });
+    // Whoever calls what is in the region says where to return.
+    let call = Block {
+        pc: 0x3000,
+        poll: false,
+        insts: vec![Inst::Const(pcs[1]), Inst::Set(Slot(2), Value(0))],
+        retired: 1,
+        end: Terminator::Jump(BlockId(0)),
+    };
     Region {
-        blocks: blocks.collect(),
+        blocks: blocks.chain([call]).collect(),
         entries: (0..pcs.len() as u32).map(BlockId).collect(),
         points: Vec::new(),
         locals: SlotSet(u128::MAX >> 64 & !1),

@@ -3,7 +3,7 @@
 use super::asm::{Alu, Asm, Cc, Label, Mem, Reg, Shift, Size, Xmm};
 use super::emit::Emit;
 use super::registers::{FRAME, RETIRED, STATE};
-use crate::ir::{Block, Leave, PointId, Region, SlotSet, Terminator};
+use crate::ir::{Block, Inst, Leave, PointId, Region, SlotSet, Terminator};
 
 /// Code that ways out of one kind share, if there are any.
 #[derive(Debug)]
@@ -42,13 +42,25 @@ const MOST_BITS: u32 = 7;
 const MOST_SHIFT: u8 = 11;
 
 impl Home {
-    /// The smallest table, if entries are found from within at all.
+    /// The smallest table, if there are calls from within into the region that return to entries of it: most regions are left
+    /// for their callers' only, and to look here first made the kernel slower by some percent.
     pub fn new(region: &Region, asm: &mut Asm) -> Option<Self> {
+        let entries: Vec<u64> = region.entries.iter().map(|&id| region.block(id).pc).collect();
         let leads_anywhere = |block: &Block| matches!(block.end, Terminator::ExitTo(_));
-        if region.entries.len() < 2 || !region.blocks.iter().any(leads_anywhere) {
+        let calls = |block: &Block| {
+            let says_where_to_return = |inst: &Inst| match *inst {
+                Inst::Set(_, value) => match block.insts[value.0 as usize] {
+                    Inst::Const(number) => entries.contains(&number),
+                    _ => false,
+                },
+                _ => false,
+            };
+            block.end.successors().next().is_some() && block.insts.iter().any(says_where_to_return)
+        };
+        if entries.len() < 2 || !region.blocks.iter().any(leads_anywhere) || !region.blocks.iter().any(calls)
+        {
             return None;
         }
-        let entries: Vec<u64> = region.entries.iter().map(|&id| region.block(id).pc).collect();
         let least = entries.len().next_power_of_two().trailing_zeros();
         let sizes = (least..=MOST_BITS).flat_map(|bits| (1..=MOST_SHIFT).map(move |shift| (bits, shift)));
         let mut found = sizes.filter_map(|(bits, shift)| Some((shift, place(&entries, bits, shift)?)));
