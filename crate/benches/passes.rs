@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput};
 use tabvisor::ir::{
-    Inst, Region, Via,
+    Inst, Region,
     passes::{self, Level, PASSES, PassSet},
 };
 use tabvisor::isa::riscv::{decode::decode, insn::Insn};
@@ -116,9 +116,7 @@ struct Counts {
     /// Reads and writes of slots that are in memory, and all.
     memory_slots: usize,
     slots: usize,
-    /// Looks into the fast table that are always taken, and those by way of a stream.
     checks: usize,
-    streams: usize,
 }
 
 impl Counts {
@@ -133,10 +131,9 @@ impl Counts {
                         counts.slots += 1;
                         counts.memory_slots += usize::from(!region.locals.contains(*slot));
                     }
-                    _ if inst.stream().is_some() => counts.streams += 1,
-                    Inst::Window { .. }
-                    | Inst::Load { via: Via::Table, .. }
-                    | Inst::Store { via: Via::Table, .. } => counts.checks += 1,
+                    Inst::Window { .. } | Inst::Load { via: None, .. } | Inst::Store { via: None, .. } => {
+                        counts.checks += 1;
+                    }
                     _ => {}
                 }
             }
@@ -149,9 +146,9 @@ fn table(name: &str, regions: &[Region], level: Level) {
     let guest: u32 = regions.iter().map(Region::guest_instructions).sum();
     println!("{name}: {} regions, {guest} guest instructions", regions.len());
     println!(
-        "| passes | instructions | blocks | slots read, written | in memory | checks | by a stream | ns a guest instruction |"
+        "| passes | instructions | blocks | slots read, written | in memory | checks | ns a guest instruction |"
     );
-    println!("|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|");
     let without = PASSES.map(|(pass, name)| (format!("without {name}"), PassSet::ALL.without(pass)));
     let sets = [
         ("none".to_owned(), PassSet::NONE),
@@ -167,13 +164,12 @@ fn table(name: &str, regions: &[Region], level: Level) {
         }
         let counts = Counts::of(&result);
         println!(
-            "| {name} | {} | {} | {} | {} | {} | {} | {:.0} |",
+            "| {name} | {} | {} | {} | {} | {} | {:.0} |",
             counts.insts,
             counts.blocks,
             counts.slots,
             counts.memory_slots,
             counts.checks,
-            counts.streams,
             best.as_nanos() as f64 / f64::from(guest.max(1)),
         );
     }

@@ -3,7 +3,7 @@
 
 use super::{
     Abi, BinaryOp, Block, BlockId, Compare, FloatOp, Inst, Point, PointId, Precision, Region, Slot, SlotInfo,
-    Terminator, Type, UnaryOp, Value, Via, Width,
+    Terminator, Type, UnaryOp, Value, Width,
     abi::{Helper, TableLayout, TargetLayout, width_code},
     interpret::State,
     scene::{self, FLOAT_OPS},
@@ -206,7 +206,6 @@ fn state(source: &mut Source<'_>) -> State {
 fn region(source: &mut Source<'_>) -> Region {
     let count = 1 + source.below(8);
     let mut region = Region::default();
-    let streams = source.one_in(2);
     for number in 0..count {
         let mut maker = Maker {
             source,
@@ -217,7 +216,6 @@ fn region(source: &mut Source<'_>) -> Region {
             ints: Vec::new(),
             doubles: Vec::new(),
             windows: Vec::new(),
-            streams,
         };
         let block = maker.block(count);
         region.blocks.push(block);
@@ -253,8 +251,6 @@ struct Maker<'a, 'b> {
     doubles: Vec<Value>,
     /// Windows, their addresses' values, spans and whether they are for stores.
     windows: Vec<(Value, Value, u32, bool)>,
-    /// Whether there are streams: then no helper changes the fast table.
-    streams: bool,
 }
 
 impl Maker<'_, '_> {
@@ -398,17 +394,10 @@ impl Maker<'_, '_> {
         }
     }
 
-    /// A stream, or none: loads have even ones, stores odd ones.
-    fn stream(&mut self, store: bool) -> Option<u8> {
-        let number = self.source.below(8) as u8;
-        (self.streams && number < 6).then_some(number & !1 | u8::from(store))
-    }
-
-    /// The address of an access, perhaps in a window or by a stream.
-    fn access(&mut self, width: Width, store: bool) -> (Value, Via) {
+    /// The address of an access, perhaps in a window.
+    fn access(&mut self, width: Width, store: bool) -> (Value, Option<(Value, u32)>) {
         if self.windows.is_empty() || self.source.one_in(2) {
-            let via = self.stream(store).map_or(Via::Table, Via::Stream);
-            return (self.addr(), via);
+            return (self.addr(), None);
         }
         let index = self.source.below(self.windows.len());
         let (window, base, span, write) = self.windows[index];
@@ -417,11 +406,7 @@ impl Maker<'_, '_> {
         let constant = self.push(Inst::Const(offset.into()));
         let addr = self.push(Inst::Binary(BinaryOp::Add, base, constant));
         let usable = write || !store;
-        let via = match usable {
-            true => Via::Window(window, offset),
-            false => Via::Table,
-        };
-        (addr, via)
+        (addr, usable.then_some((window, offset)))
     }
 
     fn inst(&mut self) {
@@ -469,13 +454,7 @@ impl Maker<'_, '_> {
             19 => {
                 let (addr, span) = (self.addr(), self.source.of(&[8, 16, 64, 200]));
                 let write = self.source.one_in(2);
-                let stream = self.stream(write);
-                let window = self.push(Inst::Window {
-                    addr,
-                    span,
-                    write,
-                    stream,
-                });
+                let window = self.push(Inst::Window { addr, span, write });
                 self.windows.push((window, addr, span, write));
             }
             20 => {
@@ -535,11 +514,7 @@ impl Maker<'_, '_> {
         let inst = match self.source.below(4) {
             0 => Inst::LoadForUpdate { width, addr, at },
             kind => {
-                let helper = match kind {
-                    1 => Helper::LoadReserved,
-                    3 if !self.streams => Helper::Control,
-                    _ => Helper::StoreConditional,
-                };
+                let helper = [Helper::LoadReserved, Helper::StoreConditional, Helper::Control][kind - 1];
                 let value = self.int();
                 Inst::Call {
                     helper,

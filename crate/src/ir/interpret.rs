@@ -1,7 +1,7 @@
 //! What a region does, said plainly: the reference that passes and back ends are held against. Not for running guests.
 
 use super::{
-    Block, BlockId, FloatOp, Inst, Leave, PointId, Region, Terminator, Value, Via, Width,
+    Block, BlockId, FloatOp, Inst, Leave, PointId, Region, Terminator, Value, Width,
     abi::{Helper, width_code},
     eval,
 };
@@ -166,10 +166,10 @@ impl Frame<'_> {
         world: &'w mut impl World,
         addr: u64,
         width: Width,
-        via: Via,
+        via: Option<(Value, u32)>,
         write: bool,
     ) -> Result<Option<&'w mut [u8]>, RunError> {
-        if let Some((window, offset)) = via.window()
+        if let Some((window, offset)) = via
             && let Inst::Window { addr: start, .. } = self.block.insts[window.0 as usize]
             && self.get(window) != 0
         {
@@ -236,9 +236,7 @@ impl Frame<'_> {
                     }
                 }
             }
-            Inst::Window {
-                addr, span, write, ..
-            } => world
+            Inst::Window { addr, span, write } => world
                 .fast(self.get(addr), u64::from(span), write)
                 .is_some()
                 .into(),

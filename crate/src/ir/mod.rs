@@ -283,47 +283,6 @@ pub enum Leave {
     Budget = 3,
 }
 
-/// What an access asks first. Whether it is allowed, and what it does, is the same with each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Via {
-    /// The fast table.
-    #[default]
-    Table,
-    /// An [`Inst::Window`] that covers the access, at an offset there.
-    Window(Value, u32),
-    /// The page that the last access by this stream was in, then the fast table. A stream's accesses are all loads or all
-    /// stores.
-    Stream(u8),
-}
-
-/// Streams that a region may have.
-pub const MAX_STREAMS: u8 = 8;
-
-/// No guest memory lies before this address in the host's.
-pub const LEAST_ADDRESS: i32 = 4096;
-
-/// What a stream that has been nowhere has for its page's address. No access to so many bytes as are multiples of it is
-/// in it, since the address of one has this bit masked out before the two are compared. A window takes this for the page's
-/// first byte and its negative for the distance to the host's memory, and so arrives below [`LEAST_ADDRESS`].
-pub const NOWHERE: i32 = 0x800;
-
-impl Via {
-    /// The window, and the offset there.
-    pub fn window(self) -> Option<(Value, u32)> {
-        match self {
-            Via::Window(window, offset) => Some((window, offset)),
-            _ => None,
-        }
-    }
-
-    fn window_mut(&mut self) -> Option<&mut Value> {
-        match self {
-            Via::Window(window, _) => Some(window),
-            _ => None,
-        }
-    }
-}
-
 /// An instruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Inst {
@@ -347,8 +306,8 @@ pub enum Inst {
         width: Width,
         /// Guest-virtual address.
         addr: Value,
-        /// A shortcut.
-        via: Via,
+        /// A [`Inst::Window`] that covers the access, and its offset there: a shortcut.
+        via: Option<(Value, u32)>,
         /// The instruction.
         at: PointId,
     },
@@ -360,8 +319,8 @@ pub enum Inst {
         addr: Value,
         /// What is stored.
         value: Value,
-        /// A shortcut.
-        via: Via,
+        /// A [`Inst::Window`] that covers the access, and its offset there: a shortcut.
+        via: Option<(Value, u32)>,
         /// The instruction.
         at: PointId,
     },
@@ -383,8 +342,6 @@ pub enum Inst {
         span: u32,
         /// Whether stores must be allowed too.
         write: bool,
-        /// The stream that is asked first: then what says that there is none may be any number below [`LEAST_ADDRESS`].
-        stream: Option<u8>,
     },
     /// A floating-point operation; see [`FloatOp`] for the operands' types.
     Float {
@@ -512,13 +469,6 @@ impl Region {
         set
     }
 
-    /// How many streams its accesses name: one more than the greatest number.
-    pub fn streams(&self) -> u8 {
-        let insts = self.blocks.iter().flat_map(|block| &block.insts);
-        let named = insts.filter_map(Inst::stream);
-        named.max().map_or(0, |(number, _)| number + 1)
-    }
-
     /// Guest instructions in all its blocks.
     pub fn guest_instructions(&self) -> u32 {
         self.blocks.iter().map(|block| block.retired).sum()
@@ -559,12 +509,12 @@ impl Inst {
             }
             Inst::Load { addr, via, .. } => {
                 f(addr);
-                via.window_mut().into_iter().for_each(&mut f);
+                via.iter_mut().for_each(|(window, _)| f(window));
             }
             Inst::Store { addr, value, via, .. } => {
                 f(addr);
                 f(value);
-                via.window_mut().into_iter().for_each(&mut f);
+                via.iter_mut().for_each(|(window, _)| f(window));
             }
             Inst::Call { args, .. } => args.iter_mut().for_each(f),
         }
@@ -608,33 +558,6 @@ impl Inst {
                 | Inst::Float { .. }
                 | Inst::Call { .. }
                 | Inst::ExitIf { .. }
-        )
-    }
-
-    /// The stream that it asks first, and whether it is for stores.
-    pub fn stream(&self) -> Option<(u8, bool)> {
-        match *self {
-            Inst::Load {
-                via: Via::Stream(number),
-                ..
-            } => Some((number, false)),
-            Inst::Store {
-                via: Via::Stream(number),
-                ..
-            } => Some((number, true)),
-            Inst::Window { stream, write, .. } => stream.map(|number| (number, write)),
-            _ => None,
-        }
-    }
-
-    /// Whether accesses that were allowed before it may no longer be after it.
-    pub fn changes_table(&self) -> bool {
-        matches!(
-            self,
-            Inst::Call {
-                helper: abi::Helper::Control,
-                ..
-            }
         )
     }
 

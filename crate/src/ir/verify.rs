@@ -1,8 +1,8 @@
 //! Checks that a region is well-formed: what back ends rely on.
 
 use super::{
-    Abi, Block, BlockId, FloatOp, Inst, MAX_STREAMS, PointId, Precision, Region, Slot, Terminator, Type,
-    UnaryOp, Value, Via, Width, abi::Helper,
+    Abi, Block, BlockId, FloatOp, Inst, PointId, Precision, Region, Slot, Terminator, Type, UnaryOp, Value,
+    Width, abi::Helper,
 };
 
 /// What is wrong with a region, and where.
@@ -89,9 +89,6 @@ struct Checker<'a> {
 impl Checker<'_> {
     /// Checks that `value` is defined before `index` and of a type.
     fn operand(&self, value: Value, index: usize, wanted: Type) -> Result<(), String> {
-        if let Some(Inst::Window { stream: Some(_), .. }) = self.block.insts.get(value.0 as usize) {
-            return Err(format!("v{} is for accesses only: it has a stream", value.0));
-        }
         match self.ty(value, index)? {
             found if found == wanted => Ok(()),
             found => Err(format!("v{} is of type {found:?}, not {wanted:?}", value.0)),
@@ -122,10 +119,9 @@ impl Checker<'_> {
         Ok(())
     }
 
-    fn via(&self, via: Via, index: usize, width: Width, store: bool) -> Result<(), String> {
-        let (window, offset) = match via {
-            Via::Window(window, offset) => (window, offset),
-            Via::Table | Via::Stream(_) => return Ok(()),
+    fn via(&self, via: Option<(Value, u32)>, index: usize, width: Width, store: bool) -> Result<(), String> {
+        let Some((window, offset)) = via else {
+            return Ok(());
         };
         match self.block.insts[..index].get(window.0 as usize) {
             Some(Inst::Window { span, write, .. }) => {
@@ -141,26 +137,10 @@ impl Checker<'_> {
         }
     }
 
-    fn stream(&self, number: u8, store: bool) -> Result<(), String> {
-        let insts = || self.region.blocks.iter().flat_map(|block| &block.insts);
-        if number >= MAX_STREAMS {
-            Err(format!("there is no stream {number}"))
-        } else if insts().any(|inst| inst.stream() == Some((number, !store))) {
-            Err(format!("stream {number} is for both loads and stores"))
-        } else if insts().any(Inst::changes_table) {
-            Err("there are no streams where a helper may change the fast table".to_owned())
-        } else {
-            Ok(())
-        }
-    }
-
     fn inst(&self, inst: &Inst, index: usize) -> Result<(), String> {
         let int = |value| self.operand(value, index, Type::I64);
         if let Some(at) = inst.exit_point() {
             self.point(at)?;
-        }
-        if let Some((number, store)) = inst.stream() {
-            self.stream(number, store)?;
         }
         match *inst {
             Inst::Const(_) => Ok(()),
@@ -365,12 +345,11 @@ mod tests {
             addr: Value(0),
             span: 16,
             write,
-            stream: None,
         };
         let load = |offset| Inst::Load {
             width: Width::W64,
             addr: Value(0),
-            via: Via::Window(Value(1), offset),
+            via: Some((Value(1), offset)),
             at: PointId(0),
         };
         let out = Terminator::Exit(0);
@@ -387,7 +366,7 @@ mod tests {
             width: Width::W8,
             addr: Value(0),
             value: Value(0),
-            via: Via::Window(Value(1), 0),
+            via: Some((Value(1), 0)),
             at: PointId(0),
         };
         assert_eq!(

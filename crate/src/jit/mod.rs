@@ -9,8 +9,6 @@ mod harness;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod native;
 pub mod region;
-#[cfg(all(test, not(target_arch = "wasm32")))]
-mod two_accesses;
 pub mod wasm;
 
 use std::fmt;

@@ -179,7 +179,7 @@ impl Scratch {
             } => {
                 need(addr, u64::MAX);
                 need(value, eval::zext(width, u64::MAX));
-                if let Some((window, _)) = via.window() {
+                if let Some((window, _)) = via {
                     need(window, u64::MAX);
                 }
             }

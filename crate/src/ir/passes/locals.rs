@@ -4,8 +4,6 @@
 //! costs a load or a store at each read or write. So each read and write is weighed by how often its block runs for each
 //! entry, as far as the graph tells: the sides of a branch share, and loops multiply.
 
-use std::ops::RangeInclusive;
-
 use super::Level;
 use crate::ir::{Inst, Region, SlotSet};
 
@@ -80,25 +78,21 @@ fn weights(region: &Region) -> Vec<f32> {
     weights
 }
 
-/// How many loops each block is in.
+/// How many loops each block is in: those that start at a block that polls, and reach to the last that goes back to it.
 fn depths(region: &Region) -> Vec<i32> {
-    let mut depths = vec![0; region.blocks.len()];
-    for blocks in loops(region) {
-        depths[blocks].iter_mut().for_each(|depth| *depth += 1);
-    }
-    depths
-}
-
-/// The loops: each starts at a block that polls, and reaches to the last that goes back to it.
-pub(super) fn loops(region: &Region) -> impl Iterator<Item = RangeInclusive<usize>> + use<> {
     let mut last = vec![None; region.blocks.len()];
     for (number, block) in region.blocks.iter().enumerate() {
         for to in block.end.successors().filter(|to| to.0 as usize <= number) {
             last[to.0 as usize] = Some(number);
         }
     }
-    let loops = last.into_iter().enumerate();
-    loops.filter_map(|(first, last)| Some(first..=last?))
+    let mut depths = vec![0; region.blocks.len()];
+    for (first, last) in last.iter().enumerate() {
+        if let Some(last) = *last {
+            depths[first..=last].iter_mut().for_each(|depth| *depth += 1);
+        }
+    }
+    depths
 }
 
 #[cfg(test)]

@@ -13,7 +13,6 @@ mod forward;
 mod known_bits;
 mod locals;
 mod straighten;
-mod streams;
 mod walk;
 mod windows;
 
@@ -55,12 +54,10 @@ pub enum Pass {
     Windows,
     /// The choice of the slots that are kept in locals.
     Locals,
-    /// Accesses in loops that ask first for the page of the last one; for the quick compiler only.
-    Streams,
 }
 
 /// Every pass, by name.
-pub const PASSES: [(Pass, &str); 9] = [
+pub const PASSES: [(Pass, &str); 8] = [
     (Pass::Straighten, "straighten"),
     (Pass::Forward, "forward"),
     (Pass::Fold, "fold"),
@@ -69,12 +66,11 @@ pub const PASSES: [(Pass, &str); 9] = [
     (Pass::Demand, "demand"),
     (Pass::Windows, "windows"),
     (Pass::Locals, "locals"),
-    (Pass::Streams, "streams"),
 ];
 
 /// A set of passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct PassSet(u16);
+pub struct PassSet(u8);
 
 /// A name that is no pass's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -83,7 +79,7 @@ pub struct UnknownPass(String);
 
 impl PassSet {
     /// Every pass.
-    pub const ALL: PassSet = PassSet(u16::MAX >> (16 - PASSES.len()));
+    pub const ALL: PassSet = PassSet(u8::MAX >> (8 - PASSES.len()));
     /// No pass.
     pub const NONE: PassSet = PassSet(0);
 
@@ -122,7 +118,7 @@ impl PassSet {
                 "none" => 0,
                 _ => PASSES
                     .iter()
-                    .find_map(|&(pass, known)| (known == name).then_some(1 << pass as u16))
+                    .find_map(|&(pass, known)| (known == name).then_some(1 << pass as u8))
                     .ok_or_else(|| UnknownPass(name.to_owned()))?,
             };
             set.0 = if adds { set.0 | passes } else { set.0 & !passes };
@@ -194,9 +190,6 @@ pub fn optimise(region: &mut Region, level: Level, passes: PassSet) {
     }
     if passes.contains(Pass::DeadWrites) {
         dead_writes::run(region, passes.contains(Pass::Demand));
-    }
-    if passes.contains(Pass::Streams) {
-        streams::run(region);
     }
     if passes.contains(Pass::Locals) {
         locals::run(region, level);

@@ -74,7 +74,7 @@ fn passes_have_names() {
     assert_eq!(PassSet::parse("none"), Ok(PassSet::NONE));
     assert_eq!(
         PassSet::parse("-windows,-fold").unwrap().to_string(),
-        "straighten,forward,known-bits,dead-writes,demand,locals,streams"
+        "straighten,forward,known-bits,dead-writes,demand,locals"
     );
     assert_eq!(PassSet::parse("fold, locals").unwrap().to_string(), "fold,locals");
     let complaint = PassSet::parse("folds").unwrap_err().to_string();

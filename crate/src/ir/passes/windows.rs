@@ -5,7 +5,8 @@
 //! are in two pages, it never holds, so spans are kept short.
 
 use super::Level;
-use crate::ir::{BinaryOp, Block, Inst, Region, Terminator, Value, Via};
+use crate::ir::abi::Helper;
+use crate::ir::{BinaryOp, Block, Inst, Region, Terminator, Value};
 
 /// Most bytes that a window spans: where nothing is known of the base, it lies across two pages in one of so many cases
 /// that it still pays.
@@ -60,13 +61,13 @@ fn access(inst: &Inst) -> Option<(Value, u64, bool)> {
         Inst::Load {
             width,
             addr,
-            via: Via::Table,
+            via: None,
             ..
         } => Some((addr, width.bytes(), false)),
         Inst::Store {
             width,
             addr,
-            via: Via::Table,
+            via: None,
             ..
         } => Some((addr, width.bytes(), true)),
         _ => None,
@@ -91,7 +92,13 @@ impl Scratch {
         self.closed = 0;
         self.accesses.clear();
         for (index, inst) in block.insts.iter().enumerate() {
-            if inst.changes_table() {
+            if matches!(
+                inst,
+                Inst::Call {
+                    helper: Helper::Control,
+                    ..
+                }
+            ) {
                 // What may be accessed may be something else from here on.
                 self.closed = self.groups.len();
             }
@@ -158,7 +165,7 @@ impl Scratch {
                     if let (Some(window), Inst::Load { via, .. } | Inst::Store { via, .. }) =
                         (group.window, &mut inst)
                     {
-                        *via = Via::Window(window, (offset - group.low) as u32);
+                        *via = Some((window, (offset - group.low) as u32));
                     }
                 }
             }
@@ -193,6 +200,5 @@ fn window(group: &Group, map: &[Value], insts: &mut Vec<Inst>) -> Value {
         addr,
         span: (group.high - group.low) as u32,
         write: group.write,
-        stream: None,
     })
 }

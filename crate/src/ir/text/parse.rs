@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{BINARY, COMPARE, FLOAT, HELPERS, UNARY, named};
 use crate::ir::{
     Abi, Block, BlockId, FloatOp, Inst, Point, PointId, Precision, Region, Slot, SlotSet, Terminator, Value,
-    Via, Width, abi::Helper,
+    Width, abi::Helper,
 };
 
 /// What is wrong with a text.
@@ -367,19 +367,7 @@ impl Parser<'_> {
                 if write {
                     tokens.expect("write")?;
                 }
-                let stream = match tokens.takes("via") {
-                    true => {
-                        tokens.expect("stream")?;
-                        Some(Self::stream(tokens)?)
-                    }
-                    false => None,
-                };
-                Ok(Inst::Window {
-                    addr,
-                    span,
-                    write,
-                    stream,
-                })
+                Ok(Inst::Window { addr, span, write })
             }
             ("call", None) => self.call(tokens),
             ("exit_if", None) => {
@@ -407,21 +395,13 @@ impl Parser<'_> {
         })
     }
 
-    fn stream(tokens: &mut Tokens<'_>) -> Result<u8, String> {
-        let number = tokens.small()?;
-        u8::try_from(number).map_err(|_| format!("there is no stream {number}"))
-    }
-
-    fn via(tokens: &mut Tokens<'_>) -> Result<Via, String> {
+    fn via(tokens: &mut Tokens<'_>) -> Result<Option<(Value, u32)>, String> {
         if !tokens.takes("via") {
-            return Ok(Via::Table);
-        }
-        if tokens.takes("stream") {
-            return Self::stream(tokens).map(Via::Stream);
+            return Ok(None);
         }
         let window = tokens.value()?;
         tokens.expect("+")?;
-        Ok(Via::Window(window, tokens.small()?))
+        Ok(Some((window, tokens.small()?)))
     }
 
     fn float(op: FloatOp, precision: Precision, tokens: &mut Tokens<'_>) -> Result<Inst, String> {

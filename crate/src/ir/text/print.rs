@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{BINARY, COMPARE, FLOAT, HELPERS, UNARY, name};
-use crate::ir::{Abi, BlockId, FloatOp, Inst, PointId, Precision, Region, Slot, Terminator, Value, Via};
+use crate::ir::{Abi, BlockId, FloatOp, Inst, PointId, Precision, Region, Slot, Terminator, Value};
 
 /// A region as text; the layout names the slots.
 pub fn print(region: &Region, abi: &Abi) -> String {
@@ -90,10 +90,9 @@ impl Printer<'_> {
     }
 
     fn inst(&self, inst: &Inst) -> String {
-        let via = |via: Via| match via {
-            Via::Window(window, offset) => format!(" via {}+{offset}", v(window)),
-            Via::Stream(number) => format!(" via stream {number}"),
-            Via::Table => String::new(),
+        let via = |via: Option<(Value, u32)>| match via {
+            Some((window, offset)) => format!(" via {}+{offset}", v(window)),
+            None => String::new(),
         };
         match *inst {
             Inst::Const(constant) => format!("const {}", number(constant)),
@@ -133,15 +132,8 @@ impl Printer<'_> {
                     self.at(at)
                 )
             }
-            Inst::Window {
-                addr,
-                span,
-                write,
-                stream,
-            } => {
-                let write = if write { ", write" } else { "" };
-                let stream = stream.map_or_else(String::new, |number| format!(" via stream {number}"));
-                format!("window {}, {span}{write}{stream}", v(addr))
+            Inst::Window { addr, span, write } => {
+                format!("window {}, {span}{}", v(addr), if write { ", write" } else { "" })
             }
             Inst::Float {
                 op,

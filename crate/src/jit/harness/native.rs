@@ -148,44 +148,34 @@ impl Bench {
         (reason, after, pc, self.word(abi.point))
     }
 
-    /// Compiles a region by both compilers, as a host may have either.
-    pub fn compile_by_both(&mut self, region: &Region, tier: Tier) -> [Code; 2] {
-        let own = self.compile(region, NUMBER, tier);
-        let job = Job {
-            number: NUMBER,
-            region: region.clone(),
-            tier,
-        };
-        [own, self.compile_by_cranelift(job)]
-    }
-
-    /// Compiles a region, runs it, and holds it against the reference.
+    /// Compiles a region, runs it, and holds it against the reference. Both compilers do it, as a host may have either.
     pub fn check(&mut self, region: &Region, entry: usize, state: &State, tier: Tier) {
-        for code in self.compile_by_both(region, tier) {
-            self.hold(code, region, entry, state);
-            self.backend.release(code);
-        }
-    }
-
-    /// Runs the code of a region and holds it against the reference, unless that takes for ever.
-    pub fn hold(&mut self, code: Code, region: &Region, entry: usize, state: &State) {
         let mut reference = state.clone();
         let mut world = Scene::default();
         let Ok(left) = interpret::run(region, entry, &mut reference, &mut world, 100_000) else {
             return;
         };
-        *self.scene = Scene::default();
-        let (reason, mut after, pc, point) = self.run(code, state, entry as u32);
-        assert_eq!(reason, left.leave as u32, "{:?}", left.leave);
-        match left.point {
-            Some(expected) => {
-                assert_eq!(PointId(point), expected);
-                assert_eq!(self.word(self.abi.region), NUMBER);
-                after.retired += u64::from(region.point(expected).done);
+        let own = self.compile(region, NUMBER, tier);
+        let cranelifts = self.compile_by_cranelift(Job {
+            number: NUMBER,
+            region: region.clone(),
+            tier,
+        });
+        for code in [own, cranelifts] {
+            *self.scene = Scene::default();
+            let (reason, mut after, pc, point) = self.run(code, state, entry as u32);
+            assert_eq!(reason, left.leave as u32, "{:?}", left.leave);
+            match left.point {
+                Some(expected) => {
+                    assert_eq!(PointId(point), expected);
+                    assert_eq!(self.word(self.abi.region), NUMBER);
+                    after.retired += u64::from(region.point(expected).done);
+                }
+                None => assert_eq!(pc, left.pc),
             }
-            None => assert_eq!(pc, left.pc),
+            assert_eq!(after, reference);
+            assert_eq!(*self.scene, world);
+            self.backend.release(code);
         }
-        assert_eq!(after, reference);
-        assert_eq!(*self.scene, world);
     }
 }

@@ -9,7 +9,7 @@ use cranelift_codegen::ir::{
 
 use super::lower::{Lower, trusted};
 use crate::ir::{
-    Leave, PointId, Value, Via, Width,
+    Leave, PointId, Value, Width,
     abi::{Helper, width_code},
 };
 
@@ -65,12 +65,11 @@ impl Lower<'_, '_> {
         &mut self,
         addr: clif::Value,
         width: Width,
-        via: Via,
+        via: Option<(Value, u32)>,
         write: bool,
     ) -> (clif::Value, i32, clif::Block) {
         let (slow, fast) = (self.cold_block(), self.b.create_block());
-        // What a stream saves, the fast table's entry costs little more.
-        if let Some((window, offset)) = via.window() {
+        if let Some((window, offset)) = via {
             let window = self.value(window);
             self.b.ins().brif(window, fast, [], slow, []);
             self.go_on_in(fast);
@@ -123,7 +122,13 @@ impl Lower<'_, '_> {
     }
 
     /// A load.
-    pub fn load_guest(&mut self, width: Width, addr: Value, via: Via, at: PointId) -> clif::Value {
+    pub fn load_guest(
+        &mut self,
+        width: Width,
+        addr: Value,
+        via: Option<(Value, u32)>,
+        at: PointId,
+    ) -> clif::Value {
         let addr = self.value(addr);
         let (host, offset, slow) = self.look_up(addr, width, via, false);
         let value = self.read_host(width, host, offset);
@@ -132,7 +137,14 @@ impl Lower<'_, '_> {
     }
 
     /// A store.
-    pub fn store_guest(&mut self, width: Width, addr: Value, value: Value, via: Via, at: PointId) {
+    pub fn store_guest(
+        &mut self,
+        width: Width,
+        addr: Value,
+        value: Value,
+        via: Option<(Value, u32)>,
+        at: PointId,
+    ) {
         let (addr, value) = (self.value(addr), self.value(value));
         let (host, offset, slow) = self.look_up(addr, width, via, true);
         let ins = self.b.ins();

@@ -363,9 +363,7 @@ impl<'a, 'f> Lower<'a, 'f> {
                 return None;
             }
             Inst::LoadForUpdate { width, addr, at } => self.load_for_update(width, addr, at),
-            Inst::Window {
-                addr, span, write, ..
-            } => self.window(addr, span, write),
+            Inst::Window { addr, span, write } => self.window(addr, span, write),
             Inst::Float {
                 op,
                 precision,

@@ -8,7 +8,7 @@ use super::{NativeBackend, Options, Threading};
 use crate::{
     ir::{
         BinaryOp, Block, BlockId, Compare, FloatOp, Inst, Leave, Point, PointId, Precision, Region, Slot,
-        SlotSet, Terminator, Type, UnaryOp, Value, Via, Width, eval, generate,
+        SlotSet, Terminator, Type, UnaryOp, Value, Width, eval, generate,
         interpret::{self, State},
         passes::PassSet,
         scene::{BASE, FLOAT_OPS, PAGE, Scene, float_code},
@@ -17,7 +17,6 @@ use crate::{
     jit::{
         Backend, Job, Tier,
         harness::native::{Bench, NOWHERE},
-        two_accesses,
     },
 };
 
@@ -351,14 +350,14 @@ fn memory() {
         let load = Inst::Load {
             width,
             addr,
-            via: Via::Table,
+            via: None,
             at,
         };
         let store = Inst::Store {
             width,
             addr,
             value: Value(1),
-            via: Via::Table,
+            via: None,
             at,
         };
         let update = Inst::LoadForUpdate { width, addr, at };
@@ -373,21 +372,6 @@ fn memory() {
                 before.slots[1] = address;
                 before.slots[2] = 0x8182_8384_8586_8788;
                 bench.check(&region, 0, &before, tier);
-            }
-        }
-    }
-}
-
-#[test]
-fn streams() {
-    let mut bench = Bench::new(PassSet::NONE);
-    for region in two_accesses::regions() {
-        for tier in TIERS {
-            for code in bench.compile_by_both(&region, tier) {
-                for state in two_accesses::states() {
-                    bench.hold(code, &region, 0, &state);
-                }
-                bench.backend.release(code);
             }
         }
     }
@@ -474,7 +458,7 @@ fn windows() {
     let (width, at) = (Width::W32, PointId(0));
     for (tier, write) in TIERS.into_iter().flat_map(|tier| [(tier, false), (tier, true)]) {
         let addr = Value(2);
-        let via = Via::Window(Value(3), 4);
+        let via = Some((Value(3), 4));
         let mut insts = vec![
             Inst::Get(Slot(1)),
             Inst::Const(4),
@@ -483,7 +467,6 @@ fn windows() {
                 addr: Value(0),
                 span: 16,
                 write,
-                stream: None,
             },
             Inst::Load { width, addr, via, at },
             Inst::Set(Slot(3), Value(4)),

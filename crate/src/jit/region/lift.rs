@@ -6,7 +6,7 @@ pub use system::{is_compiled, simple_csr};
 
 use super::slots;
 use crate::ir::abi::Helper;
-use crate::ir::{self, BinaryOp, Compare, Inst, Point, PointId, Slot, Type, UnaryOp, Value, Via};
+use crate::ir::{self, BinaryOp, Compare, Inst, Point, PointId, Slot, Type, UnaryOp, Value};
 use crate::isa::riscv::insn::{Insn, Reg};
 use crate::isa::riscv::ops::{Condition, FloatCompare, FloatOp, IntKind, Ops, Precision, Width};
 
@@ -390,7 +390,7 @@ impl Ops for Builder {
         Ok(V::Int(self.emit(Inst::Load {
             width,
             addr,
-            via: Via::Table,
+            via: None,
             at,
         })))
     }
@@ -402,7 +402,7 @@ impl Ops for Builder {
             width,
             addr,
             value,
-            via: Via::Table,
+            via: None,
             at,
         });
         Ok(())

@@ -403,9 +403,7 @@ impl<'a> Emitter<'a> {
         match inst {
             Inst::Load { width, addr, via, at } => self.load(width, addr, via, at, self.plan.signed[index]),
             Inst::LoadForUpdate { width, addr, at } => self.load_for_update(width, addr, at),
-            Inst::Window {
-                addr, span, write, ..
-            } => self.window(addr, span, write, self.plan.pointers[index]),
+            Inst::Window { addr, span, write } => self.window(addr, span, write, self.plan.pointers[index]),
             Inst::Call {
                 helper,
                 args,

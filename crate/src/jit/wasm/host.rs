@@ -13,7 +13,7 @@ use super::compact::Compactor;
 use super::ledger::Ledger;
 use super::{Body, Builder, Features, Placing, features};
 use crate::ir::Abi;
-use crate::ir::passes::{Level, Pass, PassSet, optimise};
+use crate::ir::passes::{Level, PassSet, optimise};
 use crate::jit::{Backend, Code, Compaction, CompileError, Finished, Job, Tier};
 
 #[wasm_bindgen]
@@ -69,8 +69,7 @@ impl WasmBackend {
         Self {
             abi,
             features,
-            // V8 moves what streams keep from one local to another at every joint, which costs what they save.
-            passes: passes.without(Pass::Streams),
+            passes,
             synchronous: false,
             waiting: VecDeque::new(),
             since_ms: 0.0,

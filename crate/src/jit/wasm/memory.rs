@@ -8,7 +8,7 @@ use wasm_encoder::{BlockType, ValType};
 use super::function::{Emitter, Operand, STATE, at};
 use super::runtime::{Runtime, slow_code};
 use crate::ir::abi::{Helper, TableLayout};
-use crate::ir::{PointId, Value, Via, Width};
+use crate::ir::{PointId, Value, Width};
 
 /// How far a guest address is shifted right to be the offset of its entry, and what that is masked with.
 pub fn entry_shift_and_mask(layout: &TableLayout) -> (i32, i32) {
@@ -90,10 +90,17 @@ impl Emitter<'_> {
     }
 
     /// Writes a load: its value is left on the operand stack.
-    pub fn load(&mut self, width: Width, addr: Value, via: Via, point: PointId, signed: bool) {
+    pub fn load(
+        &mut self,
+        width: Width,
+        addr: Value,
+        via: Option<(Value, u32)>,
+        point: PointId,
+        signed: bool,
+    ) {
         let addr = self.operand(addr);
         let result = BlockType::Result(ValType::I64);
-        if let Some((window, offset)) = via.window() {
+        if let Some((window, offset)) = via {
             self.window_pointer(window);
             self.if_hinted(result, true);
             self.window_pointer(window);
@@ -148,9 +155,16 @@ impl Emitter<'_> {
     }
 
     /// Writes a store.
-    pub fn store(&mut self, width: Width, addr: Value, value: Value, via: Via, point: PointId) {
+    pub fn store(
+        &mut self,
+        width: Width,
+        addr: Value,
+        value: Value,
+        via: Option<(Value, u32)>,
+        point: PointId,
+    ) {
         let (addr, value) = (self.operand(addr), self.operand(value));
-        if let Some((window, offset)) = via.window() {
+        if let Some((window, offset)) = via {
             self.window_pointer(window);
             self.if_hinted(BlockType::Empty, true);
             self.window_pointer(window);

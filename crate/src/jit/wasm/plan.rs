@@ -152,7 +152,7 @@ impl<'a> Planner<'a> {
             }
             inst.operands(|value| self.used(value, written, depth));
             let via = match inst {
-                Inst::Load { via, .. } | Inst::Store { via, .. } => via.window(),
+                Inst::Load { via, .. } | Inst::Store { via, .. } => via,
                 _ => None,
             };
             inst.operands(|value| {

@@ -6,7 +6,6 @@ use crate::ir::generate::{self, Case, case_of_seed};
 use crate::ir::passes::{Level, PassSet, optimise};
 use crate::jit::CompileError;
 use crate::jit::harness::wasm::check;
-use crate::jit::two_accesses;
 
 #[test]
 fn random_regions_do_what_the_interpreter_does() {
@@ -32,28 +31,6 @@ fn optimised_regions_do_what_they_did() {
             relaxed_madd_is_fused: false,
         };
         check(&expected, &case, features, &format!("seed {seed}"));
-    }
-}
-
-#[test]
-fn streams_take_no_page_for_another() {
-    let features = Features {
-        tail_calls: true,
-        relaxed_madd_is_fused: false,
-    };
-    for region in two_accesses::regions() {
-        // All pairs take minutes in an interpreter.
-        for (number, state) in two_accesses::states()
-            .enumerate()
-            .filter(|(number, _)| number % 7 == 0)
-        {
-            let case = Case {
-                region: region.clone(),
-                entry: 0,
-                state,
-            };
-            check(&case, &case, features, &format!("pair {number}"));
-        }
     }
 }
 

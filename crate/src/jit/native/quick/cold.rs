@@ -2,7 +2,6 @@
 
 use super::asm::{Alu, Cc, Label, Mem, Reg, Size, Unary};
 use super::emit::Emit;
-use super::memory::Check;
 use super::registers::{AnyReg, STATE, gpr, xmm};
 use crate::ir::abi::Helper;
 use crate::ir::{Leave, PointId, Width};
@@ -40,8 +39,6 @@ pub(super) enum ColdKind {
         width: Width,
         point: PointId,
     },
-    /// An access is not in its stream's page: the fast table says whether it is allowed.
-    Elsewhere { stream: u8, check: Check, slow: Label },
     /// The window does not hold.
     NoWindow { dst: Reg },
     /// The divisor is 0, or -1 if the division is signed; the dividend is in `rax`.
@@ -112,10 +109,6 @@ impl Emit<'_> {
                     }
                 }
                 self.stop_if_trapped(point);
-                self.asm().jmp(back);
-            }
-            ColdKind::Elsewhere { stream, check, slow } => {
-                self.elsewhere(stream, &check, slow);
                 self.asm().jmp(back);
             }
             ColdKind::NoWindow { dst } => {

@@ -6,7 +6,6 @@ use super::Host;
 use super::asm::{Alu, Asm, Cc, Label, Mem, Reg, Size};
 use super::cold::{Cold, ColdKind};
 use super::exits::{Exits, Home};
-use super::memory::Access;
 use super::registers::{Pins, READY, RETIRED, Registers, STATE, TABLE, TooManyValues, frame, gpr};
 use crate::ir::{
     Abi, Block, BlockId, Compare, Inst, Leave, Region, SlotSet, Terminator, Type, UnaryOp, Value,
@@ -141,7 +140,6 @@ impl<'a> Emit<'a> {
         if self.asks_ready {
             self.find_ready();
         }
-        self.start_streams();
         let again = self.exits.again;
         self.asm().bind(again);
         let entries = self.region.entries.iter();
@@ -352,30 +350,14 @@ impl<'a> Emit<'a> {
                 addr,
                 via,
                 at: point,
-            } => {
-                let access = Access {
-                    width,
-                    addr,
-                    via,
-                    point,
-                };
-                self.load(block, at, access)?;
-            }
+            } => self.load(block, at, width, addr, via, point)?,
             Inst::Store {
                 width,
                 addr,
                 value,
                 via,
                 at: point,
-            } => {
-                let access = Access {
-                    width,
-                    addr,
-                    via,
-                    point,
-                };
-                self.store(block, at, access, value)?;
-            }
+            } => self.store(at, width, addr, value, via, point)?,
             Inst::LoadForUpdate {
                 width,
                 addr,
@@ -383,12 +365,7 @@ impl<'a> Emit<'a> {
             } => {
                 self.load_for_update(block, at, width, addr, point)?;
             }
-            Inst::Window {
-                addr,
-                span,
-                write,
-                stream,
-            } => self.window(block, at, addr, span, write, stream)?,
+            Inst::Window { addr, span, write } => self.window(block, at, addr, span, write)?,
             Inst::Float {
                 op,
                 precision,

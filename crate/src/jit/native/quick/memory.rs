@@ -6,24 +6,14 @@
 use super::asm::{Alu, Cc, Label, Mem, Reg, Size};
 use super::cold::ColdKind;
 use super::emit::Emit;
-use super::registers::{TABLE, TooManyValues, gpr, stream_distance, stream_tag};
+use super::registers::{TABLE, TooManyValues, gpr};
 use crate::ir::abi::{Helper, width_code};
-use crate::ir::{Block, Inst, LEAST_ADDRESS, NOWHERE, PointId, Type, Value, Via, Width};
+use crate::ir::{Block, PointId, Type, Value, Width};
 
 type Done = Result<(), TooManyValues>;
 
-/// A load or store, as the representation has it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Access {
-    pub width: Width,
-    pub addr: Value,
-    pub via: Via,
-    pub point: PointId,
-}
-
 /// What an access asks of the fast table.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Check {
+struct Check {
     addr: Reg,
     /// Added to the address before its page is compared: the last byte must be in the page too.
     last: u64,
@@ -40,12 +30,8 @@ pub(super) struct Check {
 enum Guard {
     /// A window's host address, if it is not 0.
     Window(Reg),
-    /// The same of a window that has a stream: if it is not below the least address.
-    StreamedWindow(Reg),
     /// The fast table.
     Table(Check),
-    /// The page of a stream's last access, then the fast table.
-    Stream(u8, Check),
 }
 
 impl Emit<'_> {
@@ -87,19 +73,14 @@ impl Emit<'_> {
     /// there is one, at an offset.
     fn reach(
         &mut self,
-        block: &Block,
         address: Reg,
-        via: Via,
+        via: Option<(Value, u32)>,
         bytes: u64,
         write: bool,
     ) -> Result<(Mem, Guard), TooManyValues> {
-        if let Some((window, offset)) = via.window() {
+        if let Some((window, offset)) = via {
             let pointer = self.r.read_gpr(window)?;
-            let guard = match block.insts[window.0 as usize] {
-                Inst::Window { stream: Some(_), .. } => Guard::StreamedWindow(pointer),
-                _ => Guard::Window(pointer),
-            };
-            return Ok((Mem::at(pointer, offset as i32), guard));
+            return Ok((Mem::at(pointer, offset as i32), Guard::Window(pointer)));
         }
         let check = Check {
             addr: address,
@@ -109,77 +90,41 @@ impl Emit<'_> {
             entry: self.work()?,
             page: self.work()?,
         };
-        let place = Mem::sum(address, check.entry, 0);
-        let guard = match via {
-            Via::Stream(stream) => Guard::Stream(stream, check),
-            _ => Guard::Table(check),
-        };
-        Ok((place, guard))
+        Ok((Mem::sum(address, check.entry, 0), Guard::Table(check)))
     }
 
     /// Goes to `slow` unless the access is allowed.
-    fn guard(&mut self, guard: Guard, slow: Label) {
+    fn guard(&mut self, guard: &Guard, slow: Label) {
         match guard {
             Guard::Window(pointer) => {
-                self.asm().test(Size::Q, pointer, pointer);
+                self.asm().test(Size::Q, *pointer, *pointer);
                 self.asm().jcc(Cc::E, slow);
             }
-            Guard::StreamedWindow(pointer) => {
-                self.asm().alu_imm(Alu::Cmp, Size::Q, pointer, LEAST_ADDRESS);
-                self.asm().jcc(Cc::B, slow);
-            }
             Guard::Table(check) => {
-                self.check(&check, slow);
+                self.check(check, slow);
                 self.addend(check.entry);
             }
-            Guard::Stream(stream, check) => {
-                // The access must be aligned: so it ends in the page that it begins in.
-                let (page, keep) = (check.page, !0xfff | check.last as i32);
-                self.asm().mov(Size::Q, page, check.addr);
-                self.asm().alu_imm(Alu::And, Size::Q, page, keep);
-                self.asm().alu(Alu::Cmp, Size::Q, page, stream_tag(stream));
-                let entry = check.entry;
-                let (elsewhere, back) = self.cold_and_back(ColdKind::Elsewhere { stream, check, slow });
-                self.asm().jcc(Cc::Ne, elsewhere);
-                self.asm().mov(Size::Q, entry, stream_distance(stream));
-                self.asm().bind(back);
-            }
-        }
-    }
-
-    /// What is done where a stream's page is not that of an access: looks into the fast table, and goes on with the stream
-    /// there and the distance to the host's address in `entry`.
-    pub fn elsewhere(&mut self, stream: u8, check: &Check, slow: Label) {
-        self.check(check, slow);
-        self.addend(check.entry);
-        self.asm().store(8, stream_tag(stream), check.page);
-        self.asm().store(8, stream_distance(stream), check.entry);
-    }
-
-    /// Has all streams be nowhere.
-    pub fn start_streams(&mut self) {
-        for stream in 0..self.region.streams() {
-            self.asm().store_imm(8, stream_tag(stream), NOWHERE);
-            self.asm().store_imm(8, stream_distance(stream), -NOWHERE);
         }
     }
 
     /// A load.
-    pub fn load(&mut self, block: &Block, at: u32, access: Access) -> Done {
-        let Access {
-            width,
-            addr,
-            via,
-            point,
-        } = access;
+    pub fn load(
+        &mut self,
+        block: &Block,
+        at: u32,
+        width: Width,
+        addr: Value,
+        via: Option<(Value, u32)>,
+        point: PointId,
+    ) -> Done {
         // A sign extension that follows is made by the load.
         let signed = self.r.fused.get(at as usize + 1) == Some(&true)
-            && matches!(block.insts[at as usize + 1], Inst::Unary(..));
+            && matches!(block.insts[at as usize + 1], crate::ir::Inst::Unary(..));
         let result = if signed { at + 1 } else { at };
         let bytes = width.bytes();
         let address = self.r.read_gpr(addr)?;
-        let (source, guard) = self.reach(block, address, via, bytes, false)?;
-        match via.window() {
+        let (source, guard) = self.reach(address, via, bytes, false)?;
+        match via {
             Some((window, _)) => self.r.used(at, &[addr, window]),
             None => self.r.used(at, &[addr]),
         }
@@ -192,7 +137,7 @@ impl Emit<'_> {
             signed,
             point,
         });
-        self.guard(guard, slow);
+        self.guard(&guard, slow);
         if signed {
             self.asm().movsx(bytes, gpr(dst), source);
         } else {
@@ -240,13 +185,15 @@ impl Emit<'_> {
     }
 
     /// A store.
-    pub fn store(&mut self, block: &Block, at: u32, access: Access, value: Value) -> Done {
-        let Access {
-            width,
-            addr,
-            via,
-            point,
-        } = access;
+    pub fn store(
+        &mut self,
+        at: u32,
+        width: Width,
+        addr: Value,
+        value: Value,
+        via: Option<(Value, u32)>,
+        point: PointId,
+    ) -> Done {
         let bytes = width.bytes();
         let address = self.r.read_gpr(addr)?;
         let immediate = match (self.r.known(value), width) {
@@ -258,7 +205,7 @@ impl Emit<'_> {
             Some(_) => None,
             None => Some(self.r.read_gpr(value)?),
         };
-        let (target, guard) = self.reach(block, address, via, bytes, true)?;
+        let (target, guard) = self.reach(address, via, bytes, true)?;
         let (slow, back) = self.cold_and_back(ColdKind::Store {
             addr: address,
             value: source,
@@ -266,34 +213,25 @@ impl Emit<'_> {
             width,
             point,
         });
-        self.guard(guard, slow);
+        self.guard(&guard, slow);
         match source {
             Some(source) => self.asm().store(bytes, target, source),
             None => self.asm().store_imm(bytes, target, immediate.unwrap_or(0)),
         }
         self.asm().bind(back);
-        match via.window() {
+        match via {
             Some((window, _)) => self.r.used(at, &[addr, value, window]),
             None => self.r.used(at, &[addr, value]),
         }
         Ok(())
     }
 
-    /// A window: its host address, or what says that there is none.
-    pub fn window(
-        &mut self,
-        block: &Block,
-        at: u32,
-        addr: Value,
-        span: u32,
-        write: bool,
-        stream: Option<u8>,
-    ) -> Done {
+    /// A window: its host address, or 0.
+    pub fn window(&mut self, block: &Block, at: u32, addr: Value, span: u32, write: bool) -> Done {
         let address = self.r.read_gpr(addr)?;
-        let span = span.max(1) as i32;
         let check = Check {
             addr: address,
-            last: span as u64 - 1,
+            last: u64::from(span.max(1)) - 1,
             low: 0,
             write,
             entry: self.work()?,
@@ -302,23 +240,9 @@ impl Emit<'_> {
         self.r.used(at, &[addr]);
         let dst = gpr(self.r.define(block, at, Type::I64, None)?);
         let (none, back) = self.cold_and_back(ColdKind::NoWindow { dst });
-        let entry = check.entry;
-        if let Some(stream) = stream {
-            // All of it in the page. (What is nowhere makes an address below the least.)
-            let page = check.page;
-            self.asm().mov(Size::Q, page, address);
-            self.asm().alu(Alu::Sub, Size::Q, page, stream_tag(stream));
-            self.asm().alu_imm(Alu::Cmp, Size::Q, page, 4096 - span);
-            let slow = none;
-            let (elsewhere, here) = self.cold_and_back(ColdKind::Elsewhere { stream, check, slow });
-            self.asm().jcc(Cc::A, elsewhere);
-            self.asm().mov(Size::Q, entry, stream_distance(stream));
-            self.asm().bind(here);
-        } else {
-            self.check(&check, none);
-            self.addend(entry);
-        }
-        self.asm().lea(Size::Q, dst, Mem::sum(entry, address, 0));
+        self.check(&check, none);
+        self.addend(check.entry);
+        self.asm().lea(Size::Q, dst, Mem::sum(check.entry, address, 0));
         self.asm().bind(back);
         Ok(())
     }

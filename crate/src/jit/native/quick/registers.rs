@@ -5,7 +5,7 @@
 //! frame; when registers run out, the one whose value is needed last is vacated.
 
 use super::asm::{Asm, Mem, Reg, Size, Xmm};
-use crate::ir::{Abi, Block, Inst, MAX_STREAMS, Slot, Terminator, Type, Value, Width};
+use crate::ir::{Abi, Block, Inst, Slot, Terminator, Type, Value, Width};
 
 /// A register of either kind: general-purpose ones first, then SSE ones.
 pub(super) type AnyReg = u8;
@@ -37,11 +37,9 @@ const LEAST_TEMPORARIES: usize = 5;
 /// SSE registers that stay temporaries.
 const LEAST_SSE_TEMPORARIES: usize = 6;
 /// Places of 8 bytes in the frame, which the trampoline has made above the return address.
-pub(super) const FRAME: u32 = 48;
+pub(super) const FRAME: u32 = 32;
 /// The last of them says whether floating point is ready.
 pub(super) const READY: u32 = FRAME - 1;
-/// Places that are not for values: that one, and the first, which are the streams'.
-const TAKEN: u64 = (1 << READY) | ((1 << (2 * MAX_STREAMS)) - 1);
 
 /// The first SSE register as an [`AnyReg`].
 const SSE: AnyReg = 16;
@@ -50,16 +48,6 @@ const NO_REG: AnyReg = u8::MAX;
 /// A place in the frame.
 pub(super) fn frame(number: u32) -> Mem {
     Mem::at(Reg::RSP, 8 + 8 * number as i32)
-}
-
-/// The address of a stream's page, in the frame.
-pub(super) fn stream_tag(stream: u8) -> Mem {
-    frame(2 * u32::from(stream))
-}
-
-/// The distance from a guest address in a stream's page to the host's.
-pub(super) fn stream_distance(stream: u8) -> Mem {
-    frame(2 * u32::from(stream) + 1)
 }
 
 /// Too many values are alive at once for the frame.
@@ -158,9 +146,9 @@ pub(super) struct Registers<'a> {
     locked: u32,
     /// Values that are where a slot is.
     holders: Vec<(Slot, Value)>,
-    frame_taken: u64,
+    frame_taken: u32,
     /// Places of the frame that the instruction at hand was the last to read: it may read them at its very end.
-    frame_left: u64,
+    frame_left: u32,
     /// `Set`s that were done when their value was made.
     done: Vec<bool>,
     /// Instructions that are written with another: comparisons that a `Select` makes, extensions that a load makes.
@@ -202,7 +190,7 @@ impl<'a> Registers<'a> {
             owners: [None; 32],
             locked: 0,
             holders: Vec::new(),
-            frame_taken: TAKEN,
+            frame_taken: 1 << READY,
             frame_left: 0,
             done: Vec::new(),
             fused: Vec::new(),
@@ -217,7 +205,7 @@ impl<'a> Registers<'a> {
         self.places.resize(count, NOWHERE);
         self.owners = [None; 32];
         self.holders.clear();
-        self.frame_taken = TAKEN;
+        self.frame_taken = 1 << READY;
         self.frame_left = 0;
         self.done.clear();
         self.done.resize(count, false);

@@ -3,7 +3,7 @@
 use super::{Builder, FloatState, Flow, Guard, V};
 use crate::ir::Point;
 use crate::ir::abi::Helper;
-use crate::ir::{self, BinaryOp, Compare, Inst, Via};
+use crate::ir::{self, BinaryOp, Compare, Inst};
 use crate::isa::riscv::CACHE_BLOCK;
 use crate::isa::riscv::csr::instruction::{Change, CsrAccess, plain};
 use crate::isa::riscv::csr::{envcfg, mstatus, number};
@@ -81,7 +81,6 @@ impl Builder {
             addr: block,
             span: CACHE_BLOCK as u32,
             write: true,
-            stream: None,
         });
         for needed in [self.int(allowed), window] {
             self.emit(Inst::ExitIf {
@@ -98,7 +97,7 @@ impl Builder {
                 width: ir::Width::W64,
                 addr,
                 value: zero,
-                via: Via::Window(window, offset as u32),
+                via: Some((window, offset as u32)),
                 at,
             });
         }
