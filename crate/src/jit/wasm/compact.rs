@@ -5,13 +5,14 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use js_sys::{Function, Reflect, Uint8Array, WebAssembly};
+use js_sys::{Uint8Array, WebAssembly};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
 use super::host::{instance, words};
 use super::ledger::{Ledger, ModuleId};
 use super::module::{Builder, Placing};
+use super::places::{Places, call};
 use crate::ir::Abi;
 
 /// Functions that are moved into one module, and bytes of them, at most: with 64 of them the guest was seen to stand still for
@@ -35,8 +36,8 @@ enum State {
     Adding(Builder, Vec<(u32, ModuleId)>, std::vec::IntoIter<(u32, ModuleId)>),
     /// A module is being compiled.
     Compiling(Answer, Functions),
-    /// Its functions are being put into the table, by its own function for that; which module it is.
-    Putting(Function, Functions, Option<ModuleId>),
+    /// Its functions are being put into the table; which module it is.
+    Putting(Functions, Option<ModuleId>),
 }
 
 // SAFETY: `Rc` and what JavaScript owns must stay on their thread, and there is only one: WebAssembly without threads.
@@ -47,19 +48,26 @@ unsafe impl Send for State {}
 #[derive(Debug, Default)]
 pub struct Compactor {
     state: Option<State>,
+    /// Where the function of a module comes that puts the others into the table.
+    put: Option<u32>,
     /// The engine refused a module that it had taken in parts: nothing more is moved.
     failed: bool,
 }
 
 impl Compactor {
     /// Goes on. Whether there was something to do.
-    pub fn step(&mut self, ledger: &mut Ledger, abi: &Abi) -> bool {
+    pub fn step(&mut self, ledger: &mut Ledger, places: &mut Places, abi: &Abi) -> bool {
         if self.failed {
             return false;
         }
+        let Some(put) = self.place(places) else {
+            return false;
+        };
         let next = match self.state.take() {
             None => Ok(begin(ledger, abi)),
-            Some(State::Adding(builder, added, more)) => Ok(Some(add_some(builder, added, more, ledger))),
+            Some(State::Adding(builder, added, more)) => {
+                Ok(Some(add_some(builder, added, more, ledger, put)))
+            }
             Some(State::Compiling(answer, functions)) => {
                 let known = answer.borrow_mut().take();
                 match known {
@@ -67,10 +75,20 @@ impl Compactor {
                         self.state = Some(State::Compiling(answer, functions));
                         return false;
                     }
-                    Some(result) => result.and_then(|module| instantiate(module, functions)),
+                    Some(result) => result.and_then(|module| {
+                        instance(&module.unchecked_into())?;
+                        Ok(Some(State::Putting(functions, None)))
+                    }),
                 }
             }
-            Some(State::Putting(put, functions, module)) => put_some(put, functions, module, ledger),
+            Some(State::Putting(functions, module)) => {
+                let next = put_some(put, functions, module, ledger);
+                if next.is_none() {
+                    // Else it would keep the module for as long.
+                    places.clear(put);
+                }
+                Ok(next)
+            }
         };
         match next {
             Ok(None) => return false,
@@ -81,6 +99,14 @@ impl Compactor {
             }
         }
         true
+    }
+
+    /// Where the function that puts others into the table comes.
+    fn place(&mut self, places: &mut Places) -> Option<u32> {
+        if self.put.is_none() {
+            self.put = places.take(1).ok().and_then(|places| places.first().copied());
+        }
+        self.put
     }
 }
 
@@ -97,9 +123,10 @@ fn add_some(
     mut added: Vec<(u32, ModuleId)>,
     mut more: std::vec::IntoIter<(u32, ModuleId)>,
     ledger: &Ledger,
+    put: u32,
 ) -> State {
     if more.len() == 0 {
-        return compile(builder, added);
+        return compile(builder, added, put);
     }
     for (place, old) in more.by_ref().take(ADDED_AT_A_TIME) {
         if let Some(body) = ledger.body(place).filter(|_| ledger.is_in(place, old)) {
@@ -110,9 +137,9 @@ fn add_some(
     State::Adding(builder, added, more)
 }
 
-/// Has a module compiled.
-fn compile(builder: Builder, functions: Vec<(u32, ModuleId)>) -> State {
-    let module = builder.finish(Placing::ByCalls);
+/// Has a module compiled, whose function for that will be at place `put`.
+fn compile(builder: Builder, functions: Vec<(u32, ModuleId)>, put: u32) -> State {
+    let module = builder.finish(Placing::ByCalls(put));
     let answer = Answer::default();
     // SAFETY: the engine copies the bytes before it returns, and nothing of ours runs meanwhile that could move memory.
     let bytes = unsafe { Uint8Array::view(&module.bytes) };
@@ -126,26 +153,22 @@ fn compile(builder: Builder, functions: Vec<(u32, ModuleId)>) -> State {
     State::Compiling(answer, functions.into_iter())
 }
 
-fn instantiate(module: JsValue, functions: Functions) -> Result<Option<State>, JsValue> {
-    let exports = instance(&module.unchecked_into())?.exports();
-    let put = Reflect::get(&exports, &"put".into())?.dyn_into()?;
-    Ok(Some(State::Putting(put, functions, None)))
-}
-
-/// Puts some functions into the table, but for those that have gone since.
+/// Puts some functions into the table, but for those that have gone since, by the function at place `put`.
 fn put_some(
-    put: Function,
+    put: u32,
     mut functions: Functions,
     module: Option<ModuleId>,
     ledger: &mut Ledger,
-) -> Result<Option<State>, JsValue> {
+) -> Option<State> {
     let mut moved = Vec::with_capacity(PUT_AT_A_TIME);
     for (number, (place, old)) in functions.by_ref().take(PUT_AT_A_TIME) {
         if ledger.is_in(place, old) {
-            put.call2(&JsValue::NULL, &place.into(), &(number as u32).into())?;
+            // SAFETY: the module was instantiated, so its function is there; it puts a function of ours where one of ours was, which
+            // does the same.
+            unsafe { call(put, place, number as u32) };
             moved.push(place);
         }
     }
     let module = ledger.moved(&moved, module);
-    Ok((functions.len() > 0).then_some(State::Putting(put, functions, Some(module))))
+    (functions.len() > 0).then_some(State::Putting(functions, Some(module)))
 }

@@ -11,6 +11,7 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use super::compact::Compactor;
 use super::ledger::Ledger;
+use super::places::{Places, call};
 use super::{Body, Builder, Features, Placing, features};
 use crate::ir::Abi;
 use crate::ir::passes::{Level, PassSet, optimise};
@@ -34,8 +35,6 @@ const ENOUGH: usize = 24;
 const PATIENCE_MS: f64 = 2.0;
 /// Milliseconds spent on passes and emission before a module is made of what there is.
 const SLICE_MS: f64 = 3.0;
-/// The table grows by so many places.
-const GROWTH: u32 = 1024;
 
 /// The back end of the page.
 #[derive(Debug)]
@@ -48,8 +47,7 @@ pub struct WasmBackend {
     waiting: VecDeque<Job>,
     /// When the first of those waiting was taken.
     since_ms: f64,
-    /// Places of the table that are free, highest first.
-    free: Vec<u32>,
+    places: Places,
     /// Most bytes of code.
     code_limit: usize,
     ledger: Ledger,
@@ -73,7 +71,7 @@ impl WasmBackend {
             synchronous: false,
             waiting: VecDeque::new(),
             since_ms: 0.0,
-            free: Vec::new(),
+            places: Places::default(),
             code_limit: usize::MAX,
             ledger: Ledger::default(),
             compactor: Compactor::default(),
@@ -151,10 +149,10 @@ impl WasmBackend {
             }
         }
         self.since_ms = now_ms();
-        self.free.extend(slots.drain(numbers.len()..).rev());
+        self.places.put_back(slots.drain(numbers.len()..));
         let module = builder.finish(Placing::AtOnce(&slots));
         if let Err(error) = instantiate(&module.bytes) {
-            self.free.extend(slots);
+            self.places.put_back(slots.into_iter());
             let text = words(&error);
             let failed = |number| {
                 let result = Err(CompileError::Refused {
@@ -185,19 +183,7 @@ impl WasmBackend {
         if bytes >= self.code_limit {
             return Err(CompileError::NoRoom(format!("{bytes} bytes are in use")));
         }
-        if self.free.len() < count {
-            let more = GROWTH.max(count as u32);
-            let first = table().grow(more).map_err(|error| {
-                CompileError::NoRoom(format!(
-                    "the function table cannot grow by {more}: {}",
-                    words(&error)
-                ))
-            })?;
-            self.free.splice(0..0, (first..first + more).rev());
-        }
-        let mut slots = self.free.split_off(self.free.len() - count);
-        slots.sort_unstable();
-        Ok(slots)
+        self.places.take(count)
     }
 }
 
@@ -227,18 +213,13 @@ impl Backend for WasmBackend {
 
     fn release(&mut self, code: Code) {
         let slot = code.function as u32;
-        // The place is in the table: nothing can fail. If it did, the place would be lost, no more.
-        if table().set_raw(slot, &JsValue::NULL).is_ok() {
-            self.free.push(slot);
-        }
+        self.places.release(slot);
         self.ledger.remove(slot);
     }
 
     unsafe fn call(&self, function: usize, state: *mut u8, entry: u32) -> u32 {
-        // SAFETY: In WebAssembly a function pointer is an index into the function table. The caller says that there is a
-        // function of ours at this one; all of them are of this type.
-        let function: extern "C" fn(*mut u8, u32) -> u32 = unsafe { std::mem::transmute(function) };
-        function(state, entry)
+        // SAFETY: the caller says that there is a function of ours at this place, and that it may be called so.
+        unsafe { call(function as u32, state as u32, entry) }
     }
 
     fn code_bytes(&self) -> usize {
@@ -250,7 +231,7 @@ impl Backend for WasmBackend {
     }
 
     fn compact(&mut self, _: &mut Vec<(u32, Code)>) -> bool {
-        self.compactor.step(&mut self.ledger, &self.abi)
+        self.compactor.step(&mut self.ledger, &mut self.places, &self.abi)
     }
 
     fn compaction(&self) -> Compaction {
@@ -270,13 +251,8 @@ impl Backend for WasmBackend {
     }
 }
 
-/// The function table that the crate and all modules share.
-fn table() -> WebAssembly::Table {
-    wasm_bindgen::function_table().unchecked_into()
-}
-
 /// Compiles a module and puts its functions into the table.
-fn instantiate(bytes: &[u8]) -> Result<(), JsValue> {
+pub(super) fn instantiate(bytes: &[u8]) -> Result<(), JsValue> {
     // A copy, which is not in shared memory: Firefox refuses that.
     let module = WebAssembly::Module::new(&Uint8Array::from(bytes))?;
     instance(&module)?;
@@ -285,12 +261,21 @@ fn instantiate(bytes: &[u8]) -> Result<(), JsValue> {
 
 /// An instance of a module.
 pub(super) fn instance(module: &WebAssembly::Module) -> Result<WebAssembly::Instance, JsValue> {
+    thread_local! {
+        // Made once: what is not allocated need not be collected.
+        static IMPORTS: Result<Object, JsValue> = imports();
+    }
+    IMPORTS.with(|imports| WebAssembly::Instance::new(module, imports.as_ref().map_err(JsValue::clone)?))
+}
+
+/// What modules import.
+fn imports() -> Result<Object, JsValue> {
     let env = Object::new();
     Reflect::set(&env, &"memory".into(), &wasm_bindgen::memory())?;
     Reflect::set(&env, &"table".into(), &wasm_bindgen::function_table())?;
     let imports = Object::new();
     Reflect::set(&imports, &"env".into(), &env)?;
-    WebAssembly::Instance::new(module, &imports)
+    Ok(imports)
 }
 
 /// What JavaScript says of an error.

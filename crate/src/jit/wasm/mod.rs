@@ -3,7 +3,7 @@
 //! A region becomes a function `(state: i32, entry: i32) -> i32`, as [`crate::ir::abi`] describes it. `structure` finds
 //! `block`s and `loop`s for its control flow, `plan` decides where values live, `function` and its neighbours write
 //! instructions, `module` puts many functions into a module. All that runs, and is tested, on any host; only the part
-//! that hands modules to the engine, `host`, is for the page. `ledger` knows what lives in which module, for `compact`, which
+//! that hands modules to the engine, `host` with `places`, is for the page. `ledger` knows what lives in which module, for `compact`, which
 //! moves functions out of mostly dead ones.
 //!
 //! What counts is what the engine's optimising compiler makes of a function. Its register allocator keeps guest registers
@@ -22,6 +22,8 @@ mod integer;
 mod ledger;
 mod memory;
 mod module;
+#[cfg(target_arch = "wasm32")]
+mod places;
 mod plan;
 mod runtime;
 mod structure;

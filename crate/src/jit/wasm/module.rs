@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use wasm_encoder::{
-    BranchHint, BranchHints, CodeSection, ConstExpr, ElementSection, Elements, EntityType, ExportKind,
-    ExportSection, Function, FunctionSection, ImportSection, MemoryType, RefType, TableType,
+    BranchHint, BranchHints, CodeSection, ConstExpr, ElementSection, Elements, EntityType, Function,
+    FunctionSection, ImportSection, MemoryType, RefType, TableType,
 };
 
 use super::Features;
@@ -83,9 +83,9 @@ impl Body {
 pub enum Placing<'a> {
     /// When it is instantiated, at these places.
     AtOnce(&'a [u32]),
-    /// One by one: the module exports `put(place, number)`, numbers being those in the module, from 0. That is a function of
-    /// the module, since it costs the engine much to hand functions out.
-    ByCalls,
+    /// One by one, by a function `put(place, number)` of the module, numbers being those in the module, from 0. When it is
+    /// instantiated that function comes to this place.
+    ByCalls(u32),
 }
 
 /// A module's bytes.
@@ -148,20 +148,14 @@ impl Builder {
     /// The module. It imports `env.memory` and `env.table`.
     pub fn finish(mut self, placing: Placing<'_>) -> Module {
         let mut elements = ElementSection::new();
-        let mut exports = ExportSection::new();
         let index = |number: usize| Runtime::COUNT + number as u32;
         match placing {
             Placing::AtOnce(places) => {
                 for (first, run) in runs(places) {
-                    let functions: Vec<u32> = run.map(index).collect();
-                    elements.active(
-                        Some(0),
-                        &ConstExpr::i32_const(first as i32),
-                        Elements::Functions(functions.into()),
-                    );
+                    place_at(&mut elements, first, run.map(index).collect());
                 }
             }
-            Placing::ByCalls => {
+            Placing::ByCalls(place) => {
                 let functions: Vec<u32> = (0..self.sizes.len()).map(index).collect();
                 elements.passive(Elements::Functions(functions.into()));
                 let mut put = Function::new([]);
@@ -172,10 +166,10 @@ impl Builder {
                     .table_init(0, 0)
                     .i32_const(0)
                     .end();
-                // It happens to have a region's type, but for what it gives back, which means nothing.
+                // It has a region's type, but for what it gives back, which means nothing.
                 self.functions.function(Runtime::REGION_TYPE);
                 self.code.function(&put);
-                exports.export("put", ExportKind::Func, index(self.sizes.len()));
+                place_at(&mut elements, place, vec![index(self.sizes.len())]);
             }
         }
         let mut module = wasm_encoder::Module::new();
@@ -183,7 +177,6 @@ impl Builder {
             .section(&runtime::types())
             .section(&imports())
             .section(&self.functions)
-            .section(&exports)
             .section(&elements)
             .section(&self.hints)
             .section(&self.code);
@@ -192,6 +185,43 @@ impl Builder {
             sizes: self.sizes,
         }
     }
+}
+
+/// A module whose only function, `clear(place, anything)`, clears a place of the table. It comes to a place itself, and is of the type
+/// of regions.
+#[cfg(any(test, target_arch = "wasm32"))]
+pub fn clearing_module(place: u32) -> Vec<u8> {
+    let mut functions = FunctionSection::new();
+    functions.function(Runtime::REGION_TYPE);
+    let mut elements = ElementSection::new();
+    place_at(&mut elements, place, vec![0]);
+    let mut clear = Function::new([]);
+    clear
+        .instructions()
+        .local_get(0)
+        .ref_null(wasm_encoder::HeapType::FUNC)
+        .table_set(0)
+        .i32_const(0)
+        .end();
+    let mut code = CodeSection::new();
+    code.function(&clear);
+    let mut module = wasm_encoder::Module::new();
+    module
+        .section(&runtime::types())
+        .section(&imports())
+        .section(&functions)
+        .section(&elements)
+        .section(&code);
+    module.finish()
+}
+
+/// Functions that come to a place, and to those after it, when their module is instantiated.
+fn place_at(elements: &mut ElementSection, place: u32, functions: Vec<u32>) {
+    elements.active(
+        Some(0),
+        &ConstExpr::i32_const(place as i32),
+        Elements::Functions(functions.into()),
+    );
 }
 
 /// A module of regions, each with its number, for the table's places `slots`.
