@@ -8,6 +8,7 @@ use wasm_bindgen::JsError;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::ExitKind;
+use super::heap;
 use super::host::PausableClock;
 use crate::engine::profile::Profile;
 use crate::jit::gc::GcStats;
@@ -183,6 +184,7 @@ impl WebMachine {
 impl WebMachine {
     /// Runs about `instructions` instructions, fewer when something else ends the slice.
     pub fn run(&mut self, instructions: u32) -> ExitKind {
+        heap::keep_ahead();
         self.idle_since = None;
         match self.machine.run(u64::from(instructions)) {
             Exit::Budget => ExitKind::Budget,

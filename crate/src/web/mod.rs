@@ -5,6 +5,7 @@
 //! are meant for people. Nothing here is asynchronous: whoever calls fetches the images and decides when to run.
 
 mod builder;
+mod heap;
 mod host;
 mod log;
 mod machine;
