@@ -112,23 +112,28 @@ impl fmt::Debug for Heap {
 #[cfg(not(target_feature = "atomics"))]
 unsafe impl Sync for Heap {}
 
+// None of it belongs into the functions that allocate: the module would be 77 KB larger.
 // SAFETY: dlmalloc's, as it is.
 unsafe impl GlobalAlloc for Heap {
+    #[inline(never)]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: there is one thread, and dlmalloc does not call us.
         unsafe { (*self.0.get()).malloc(layout.size(), layout.align()) }
     }
 
+    #[inline(never)]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as above.
         unsafe { (*self.0.get()).calloc(layout.size(), layout.align()) }
     }
 
+    #[inline(never)]
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         // SAFETY: as above; the pointer is one of ours.
         unsafe { (*self.0.get()).free(pointer, layout.size(), layout.align()) }
     }
 
+    #[inline(never)]
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: as above.
         unsafe { (*self.0.get()).realloc(pointer, layout.size(), layout.align(), size) }
