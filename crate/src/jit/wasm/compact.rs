@@ -34,10 +34,10 @@ type Functions = std::vec::IntoIter<(usize, (u32, ModuleId))>;
 enum State {
     /// A module is being made, of functions that are added to it and others that are still to be.
     Adding(Builder, Vec<(u32, ModuleId)>, std::vec::IntoIter<(u32, ModuleId)>),
-    /// A module is being compiled.
-    Compiling(Answer, Functions),
-    /// Its functions are being put into the table; which module it is.
-    Putting(Functions, Option<ModuleId>),
+    /// A module is being compiled. Where the function will be that puts the others into the table.
+    Compiling(Answer, u32, Functions),
+    /// Its functions are being put into the table by that one; which module it is.
+    Putting(u32, Functions, Option<ModuleId>),
 }
 
 // SAFETY: `Rc` and what JavaScript owns must stay on their thread, and there is only one: WebAssembly without threads.
@@ -48,8 +48,6 @@ unsafe impl Send for State {}
 #[derive(Debug, Default)]
 pub struct Compactor {
     state: Option<State>,
-    /// Where the function of a module comes that puts the others into the table.
-    put: Option<u32>,
     /// The engine refused a module that it had taken in parts: nothing more is moved.
     failed: bool,
 }
@@ -60,38 +58,40 @@ impl Compactor {
         if self.failed {
             return false;
         }
-        let Some(put) = self.place(places) else {
-            return false;
-        };
         let next = match self.state.take() {
-            None => Ok(begin(ledger, abi)),
-            Some(State::Adding(builder, added, more)) => {
-                Ok(Some(add_some(builder, added, more, ledger, put)))
+            None => match begin(ledger, abi) {
+                None => return false,
+                begun => Ok(begun),
+            },
+            Some(State::Adding(builder, added, more)) if more.len() == 0 => {
+                // Without a place for the function that it needs, nothing is moved.
+                let put = places.take(1).ok().and_then(|places| places.first().copied());
+                Ok(put.map(|put| compile(builder, added, put)))
             }
-            Some(State::Compiling(answer, functions)) => {
+            Some(State::Adding(builder, added, more)) => Ok(Some(add_some(builder, added, more, ledger))),
+            Some(State::Compiling(answer, put, functions)) => {
                 let known = answer.borrow_mut().take();
                 match known {
                     None => {
-                        self.state = Some(State::Compiling(answer, functions));
+                        self.state = Some(State::Compiling(answer, put, functions));
                         return false;
                     }
                     Some(result) => result.and_then(|module| {
                         instance(&module.unchecked_into())?;
-                        Ok(Some(State::Putting(functions, None)))
+                        Ok(Some(State::Putting(put, functions, None)))
                     }),
                 }
             }
-            Some(State::Putting(functions, module)) => {
-                let next = put_some(put, functions, module, ledger);
-                if next.is_none() {
-                    // Else it would keep the module for as long.
-                    places.clear(put);
-                }
-                Ok(next)
+            Some(State::Putting(put, functions, _)) if functions.len() == 0 => {
+                // Else it would keep the module.
+                places.release(put);
+                Ok(None)
+            }
+            Some(State::Putting(put, functions, module)) => {
+                Ok(Some(put_some(put, functions, module, ledger)))
             }
         };
         match next {
-            Ok(None) => return false,
             Ok(next) => self.state = next,
             Err(error) => {
                 self.failed = true;
@@ -99,14 +99,6 @@ impl Compactor {
             }
         }
         true
-    }
-
-    /// Where the function that puts others into the table comes.
-    fn place(&mut self, places: &mut Places) -> Option<u32> {
-        if self.put.is_none() {
-            self.put = places.take(1).ok().and_then(|places| places.first().copied());
-        }
-        self.put
     }
 }
 
@@ -117,17 +109,13 @@ fn begin(ledger: &mut Ledger, abi: &Abi) -> Option<State> {
     (more.len() > 0).then(|| State::Adding(Builder::new(abi), Vec::new(), more))
 }
 
-/// Adds some functions to a module, but for those that have gone since; has it compiled once there are no more.
+/// Adds some functions to a module, but for those that have gone since.
 fn add_some(
     mut builder: Builder,
     mut added: Vec<(u32, ModuleId)>,
     mut more: std::vec::IntoIter<(u32, ModuleId)>,
     ledger: &Ledger,
-    put: u32,
 ) -> State {
-    if more.len() == 0 {
-        return compile(builder, added, put);
-    }
     for (place, old) in more.by_ref().take(ADDED_AT_A_TIME) {
         if let Some(body) = ledger.body(place).filter(|_| ledger.is_in(place, old)) {
             builder.add(body);
@@ -137,7 +125,7 @@ fn add_some(
     State::Adding(builder, added, more)
 }
 
-/// Has a module compiled, whose function for that will be at place `put`.
+/// Has a module compiled. Its function that puts the others into the table will be at place `put`.
 fn compile(builder: Builder, functions: Vec<(u32, ModuleId)>, put: u32) -> State {
     let module = builder.finish(Placing::ByCalls(put));
     let answer = Answer::default();
@@ -150,16 +138,11 @@ fn compile(builder: Builder, functions: Vec<(u32, ModuleId)>, put: u32) -> State
         *to.borrow_mut() = Some(result);
     });
     let functions: Vec<_> = functions.into_iter().enumerate().collect();
-    State::Compiling(answer, functions.into_iter())
+    State::Compiling(answer, put, functions.into_iter())
 }
 
 /// Puts some functions into the table, but for those that have gone since, by the function at place `put`.
-fn put_some(
-    put: u32,
-    mut functions: Functions,
-    module: Option<ModuleId>,
-    ledger: &mut Ledger,
-) -> Option<State> {
+fn put_some(put: u32, mut functions: Functions, module: Option<ModuleId>, ledger: &mut Ledger) -> State {
     let mut moved = Vec::with_capacity(PUT_AT_A_TIME);
     for (number, (place, old)) in functions.by_ref().take(PUT_AT_A_TIME) {
         if ledger.is_in(place, old) {
@@ -170,5 +153,5 @@ fn put_some(
         }
     }
     let module = ledger.moved(&moved, module);
-    (functions.len() > 0).then_some(State::Putting(functions, Some(module)))
+    State::Putting(put, functions, Some(module))
 }
