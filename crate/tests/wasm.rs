@@ -3,6 +3,8 @@
 
 #![cfg(target_arch = "wasm32")]
 
+use core::arch::wasm32::memory_size;
+
 use tabvisor::web::{ExitKind, ImageBytes, MachineBuilder, WebMachine};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_test::wasm_bindgen_test;
@@ -173,4 +175,27 @@ fn the_console_takes_anything() {
         machine.run(100_000);
         machine.take_output();
     }
+}
+
+/// Blocks of 32 KiB, and how often the memory grew for them.
+fn blocks(count: usize) -> (Vec<Vec<u8>>, usize) {
+    let mut growths = 0;
+    let blocks = (0..count).map(|_| {
+        let before = memory_size(0);
+        let block = vec![0_u8; 32 << 10];
+        growths += usize::from(memory_size(0) != before);
+        block
+    });
+    (blocks.collect(), growths)
+}
+
+/// Growth is slow where there are many modules, so there is little of it, and slices have what they need before they begin.
+#[wasm_bindgen_test]
+fn memory_grows_in_large_steps_and_between_slices() {
+    let (kept, growths) = blocks(3000);
+    assert!(growths <= 7, "{growths}");
+    assert!(kept.iter().flatten().all(|&byte| byte == 0));
+    monitor().run(1);
+    let (_, growths) = blocks(96);
+    assert_eq!(growths, 0);
 }

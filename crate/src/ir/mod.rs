@@ -448,6 +448,12 @@ pub struct Region {
 }
 
 impl Region {
+    /// Whether it leaves for an address that is known only when it runs: a return, or a jump by a table.
+    pub fn leads_anywhere(&self) -> bool {
+        let leads = |block: &Block| matches!(block.end, Terminator::ExitTo(_));
+        self.blocks.iter().any(leads)
+    }
+
     /// A block.
     pub fn block(&self, id: BlockId) -> &Block {
         &self.blocks[id.0 as usize]

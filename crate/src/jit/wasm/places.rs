@@ -10,8 +10,8 @@ use super::host::{instantiate, words};
 use super::module::clearing_module;
 use crate::jit::CompileError;
 
-/// The table grows by so many places.
-const GROWTH: u32 = 1024;
+/// The table grows by so many places. Engines tell all instances of it, so that is done seldom.
+const GROWTH: u32 = 4096;
 
 /// Places for functions made at run time.
 #[derive(Debug, Default)]

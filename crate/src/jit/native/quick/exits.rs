@@ -3,7 +3,7 @@
 use super::asm::{Alu, Asm, Cc, Label, Mem, Reg, Shift, Size, Xmm};
 use super::emit::Emit;
 use super::registers::{FRAME, RETIRED, STATE};
-use crate::ir::{Block, Inst, Leave, PointId, Region, SlotSet, Terminator};
+use crate::ir::{Block, Inst, Leave, PointId, Region, SlotSet};
 
 /// Code that ways out of one kind share, if there are any.
 #[derive(Debug)]
@@ -46,7 +46,6 @@ impl Home {
     /// for their callers' only, and to look here first made the kernel slower by some percent.
     pub fn new(region: &Region, asm: &mut Asm) -> Option<Self> {
         let entries: Vec<u64> = region.entries.iter().map(|&id| region.block(id).pc).collect();
-        let leads_anywhere = |block: &Block| matches!(block.end, Terminator::ExitTo(_));
         let calls = |block: &Block| {
             let says_where_to_return = |inst: &Inst| match *inst {
                 Inst::Set(_, value) => match block.insts[value.0 as usize] {
@@ -57,8 +56,7 @@ impl Home {
             };
             block.end.successors().next().is_some() && block.insts.iter().any(says_where_to_return)
         };
-        if entries.len() < 2 || !region.blocks.iter().any(leads_anywhere) || !region.blocks.iter().any(calls)
-        {
+        if entries.len() < 2 || !region.leads_anywhere() || !region.blocks.iter().any(calls) {
             return None;
         }
         let least = entries.len().next_power_of_two().trailing_zeros();

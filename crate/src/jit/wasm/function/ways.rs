@@ -3,7 +3,7 @@
 use wasm_encoder::{BlockType, ValType};
 
 use super::{Emitter, LABEL, STATE, at, val_type};
-use crate::ir::{Block, Inst, Leave, SlotSet, Terminator, Type};
+use crate::ir::{Inst, Leave, SlotSet, Type};
 use crate::jit::wasm::runtime::Runtime;
 
 impl Emitter<'_> {
@@ -20,13 +20,10 @@ impl Emitter<'_> {
         set
     }
 
-    /// Whether it may go on in itself: where it leaves for an address that is known only when it runs (a return, a jump by a
-    /// table) that may be an entry of its own. What is in locals stays there then.
+    /// Whether it may go on in itself: where it leaves for an address that is known only when it runs and may be an entry of its
+    /// own. What is in locals stays there then.
     pub(super) fn comes_back(&self) -> bool {
-        let leads_anywhere = |block: &Block| matches!(block.end, Terminator::ExitTo(_));
-        self.features.tail_calls
-            && self.region.entries.len() > 1
-            && self.region.blocks.iter().any(leads_anywhere)
+        self.features.tail_calls && self.region.entries.len() > 1 && self.region.leads_anywhere()
     }
 
     /// Loads what is kept in locals, and opens the labels by which the region is left.
