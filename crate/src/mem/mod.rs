@@ -12,4 +12,6 @@ pub mod tlb;
 pub use bus::{Bus, BusFault};
 pub use numa::{MAX_NODES, Node, split_nodes};
 pub use pages::HugePages;
+#[cfg(target_arch = "wasm32")]
+pub(crate) use pages::WASM_PAGE;
 pub use ram::{BadAddress, PAGE_SIZE, Ram, RamError};

@@ -18,6 +18,9 @@ mod host;
 #[path = "pages/wasm.rs"]
 mod host;
 
+#[cfg(target_arch = "wasm32")]
+pub use host::WASM_PAGE;
+
 const PAGE: usize = PAGE_SIZE as usize;
 
 /// Pages of which the host is asked at a time whether they are in its memory.

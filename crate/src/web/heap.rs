@@ -1,7 +1,7 @@
 //! The allocator of the page: dlmalloc, as in Rust's library, but memory grows in large steps, and between slices.
 //!
-//! `memory.grow` tells every instance that has the memory, and each module of compiled code is one: with thousands of them it was seen to take
-//! two to six milliseconds in V8. Rust's allocator asks for 64 KiB at a time, whenever it needs them.
+//! With thousands of instances that have the memory, and each module of compiled code is one, `memory.grow` was seen to take two to six
+//! milliseconds in V8. Rust's allocator asks for 64 KiB at a time, whenever it needs them.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::UnsafeCell;
@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use core::arch::wasm32::memory_grow;
 use dlmalloc::Dlmalloc;
 
+use crate::mem::WASM_PAGE;
+
 #[global_allocator]
 static HEAP: Heap = Heap(UnsafeCell::new(Dlmalloc::new_with_allocator(Reserve)));
 
@@ -19,7 +21,6 @@ static HEAP: Heap = Heap(UnsafeCell::new(Dlmalloc::new_with_allocator(Reserve)))
 const STEP: usize = 16 << 20;
 /// What a slice may need without growth.
 const ENOUGH: usize = 4 << 20;
-const WASM_PAGE: usize = 64 << 10;
 
 /// Memory that the allocator has not had yet: where it begins and ends.
 static START: AtomicUsize = AtomicUsize::new(0);

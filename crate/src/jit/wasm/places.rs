@@ -1,7 +1,7 @@
 //! Places of the function table that the crate and all modules share.
 //!
-//! Functions come to their places, and go from them, by functions of modules that are in the table themselves. Called there they allocate
-//! nothing in JavaScript: an allocation may set off the engine's collector, which then takes milliseconds.
+//! Functions come to their places, and go from them, by functions of modules that are in the table themselves: called there, they take
+//! no way through JavaScript.
 
 use js_sys::WebAssembly;
 use wasm_bindgen::JsCast;
@@ -10,8 +10,8 @@ use super::host::{instantiate, words};
 use super::module::clearing_module;
 use crate::jit::CompileError;
 
-/// The table grows by so many places. Engines tell all instances of it, so that is done seldom.
-const GROWTH: u32 = 4096;
+/// The table grows by so many places.
+const GROWTH: u32 = 1024;
 
 /// Places for functions made at run time.
 #[derive(Debug, Default)]

@@ -9,7 +9,8 @@ use std::sync::Mutex;
 use super::HugePages;
 use super::free_blocks::FreeBlocks;
 
-const WASM_PAGE: usize = 64 << 10;
+/// What memory grows by, in bytes.
+pub const WASM_PAGE: usize = 64 << 10;
 
 /// Memory that machines which are gone had, all of it zero.
 static FREE: Mutex<FreeBlocks> = Mutex::new(FreeBlocks::new());
