@@ -38,6 +38,9 @@ declare global {
 /** Time that a guest of the person's own may work without printing anything before the page wonders. */
 const SILENCE_MS = 6000;
 
+/** Time between two looks at what has been fetched. */
+const PROGRESS_EVERY_MS = 100;
+
 /** Characters of console output kept for `outputText`. */
 const LOG_LENGTH = 1 << 18;
 
@@ -65,6 +68,8 @@ class Page implements TabvisorPage {
   #generation = 0;
   #log = '';
   #wondered = false;
+  /** When progress may be shown again. */
+  #progressNext = 0;
   #decoder = new TextDecoder();
 
   constructor() {
@@ -242,6 +247,9 @@ class Page implements TabvisorPage {
   }
 
   #showProgress(name: string, loaded: number, total: number): void {
+    const now = performance.now();
+    if (now < this.#progressNext) return;
+    this.#progressNext = now + PROGRESS_EVERY_MS;
     const bar = byId('progress-bar', HTMLProgressElement);
     this.#progress.hidden = false;
     const text = total > 0 ? `${size(loaded)} of ${size(total)}` : size(loaded);

@@ -66,6 +66,7 @@ pub fn prepare(hart: &mut Hart) {
 }
 
 /// Answers the call that `hart` made, and moves it past its `ecall`.
+#[inline(never)]
 pub fn answer(
     cores: &mut [Core],
     power: &mut [Power],

@@ -40,6 +40,7 @@ pub(super) struct Record {
 }
 
 impl Record {
+    #[inline(never)]
     pub fn new(hart: usize, core: &Core, leave: Leave) -> Self {
         Record {
             hart,
@@ -70,6 +71,7 @@ pub(super) struct Follower {
 
 impl Follower {
     /// Does what the tested engine did in this call; `None` if that differs.
+    #[inline(never)]
     pub fn follow(
         &mut self,
         hart: usize,

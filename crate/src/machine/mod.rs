@@ -389,6 +389,7 @@ impl Machine {
     }
 
     /// Says which hart traps for ever, where and why.
+    #[cold]
     fn describe_lost(&self) -> String {
         let lost = self.cores.iter().zip(&self.power);
         let lost = lost

@@ -88,7 +88,8 @@ export class Page extends Browser {
   }
 
   async #listen(page) {
-    await page.waitForFunction(() => window.tabvisor?.machine);
+    // Not in each frame, which would be drawn for that.
+    await page.waitForFunction(() => window.tabvisor?.machine, undefined, { polling: 50 });
     // Output is pushed to us: asking for it again and again would cost the renderer time that is measured.
     await page.evaluate(() => {
       // And each push costs it too, so they are few.

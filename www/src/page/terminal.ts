@@ -10,10 +10,14 @@ const READ_ALOUD_KEY = 'tabvisor.read-aloud';
 /** What F6 sends when it is meant for the guest. */
 const F6 = '\x1b[17~';
 /**
- * Least and longest time between two drawings of output. Each drawing costs the guest its time, so the more there was
- * to draw, a millisecond for each byte, the longer the next one waits: echoes of keys appear at once, floods seldom.
+ * Drawing output costs the guest its time, so no more of it than this is spent on that: the next drawing waits for as
+ * many times as long as the last ones took. More after a key, until the screen has answered it.
  */
-const PAUSE_MS = { min: 10, max: 100 } as const;
+const SHARE = { quiet: 0.03, answering: 0.3 } as const;
+/** Least and longest time between two drawings. */
+const PAUSE_MS = { min: 10, max: 200 } as const;
+/** For so long after a key output is taken for the answer. */
+const ANSWER_MS = 1000;
 
 const ANSI: Record<'light' | 'dark', ITheme> = {
   light: {
@@ -66,6 +70,13 @@ export class TerminalView {
   #drawn: (() => void)[] = [];
   /** When output may be drawn again. */
   #drawNext = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** What drawing took of late, in milliseconds. */
+  #cost: number = PAUSE_MS.min;
+  /** Whether that is being measured. */
+  #measuring = false;
+  #lastInput = -ANSWER_MS;
+  readonly #painted = new MessageChannel();
   #control: HTMLButtonElement | undefined;
 
   constructor() {
@@ -81,8 +92,8 @@ export class TerminalView {
     this.#xterm.loadAddon(this.#fit);
     this.#xterm.open(this.#host);
     this.#xterm.textarea?.setAttribute('aria-label', 'Guest console. F6 leaves it.');
-    this.#xterm.onData((data) => this.onInput(this.#withControl(data)));
-    this.#xterm.onBinary((data) => this.onInput(data));
+    this.#xterm.onData((data) => this.#input(this.#withControl(data)));
+    this.#xterm.onBinary((data) => this.#input(data));
     this.#xterm.onResize(({ cols, rows }) => this.onResize(cols, rows));
     this.#xterm.attachCustomKeyEventHandler((event) => this.#key(event));
     new ResizeObserver(() => this.#fit.fit()).observe(this.#host);
@@ -118,11 +129,16 @@ export class TerminalView {
     return new Promise((resolve) => {
       this.#drawn.push(resolve);
       this.#pending.push(bytes);
-      if (this.#pending.length > 1) return;
-      const pause = this.#drawNext - performance.now();
-      if (pause > 0) setTimeout(() => this.#flush(), pause);
-      else this.#flush();
+      if (this.#pending.length === 1) this.#schedule();
     });
+  }
+
+  /** Draws when that is due. */
+  #schedule(): void {
+    clearTimeout(this.#timer);
+    const pause = this.#drawNext - performance.now();
+    if (pause > 0) this.#timer = setTimeout(() => this.#flush(), pause);
+    else this.#flush();
   }
 
   #flush(): void {
@@ -130,10 +146,35 @@ export class TerminalView {
     const drawn = this.#drawn;
     this.#pending = [];
     this.#drawn = [];
-    const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-    this.#drawNext = performance.now() + Math.min(PAUSE_MS.max, Math.max(PAUSE_MS.min, bytes));
+    const now = performance.now();
+    const share = now - this.#lastInput < ANSWER_MS ? SHARE.answering : SHARE.quiet;
+    this.#drawNext = now + Math.min(PAUSE_MS.max, Math.max(PAUSE_MS.min, this.#cost / share));
     for (const chunk of chunks) this.#xterm.write(chunk);
-    this.#xterm.write('', () => drawn.forEach((resolve) => resolve()));
+    this.#xterm.write('', () => {
+      this.#measure();
+      drawn.forEach((resolve) => resolve());
+    });
+  }
+
+  /** Measures what the next frame takes, which shows the output: until a message that is sent in it has arrived. */
+  #measure(): void {
+    if (this.#measuring) return;
+    this.#measuring = true;
+    requestAnimationFrame((began) => {
+      this.#painted.port1.onmessage = () => {
+        this.#measuring = false;
+        this.#cost += (performance.now() - began - this.#cost) / 4;
+      };
+      this.#painted.port2.postMessage(undefined);
+    });
+  }
+
+  #input(input: string): void {
+    this.#lastInput = performance.now();
+    // The answer is not to wait for what was drawn before.
+    this.#drawNext = Math.min(this.#drawNext, this.#lastInput + PAUSE_MS.min);
+    if (this.#pending.length > 0) this.#schedule();
+    this.onInput(input);
   }
 
   #theme(): ITheme {
@@ -158,7 +199,7 @@ export class TerminalView {
       if (event.ctrlKey) {
         event.preventDefault();
         event.stopPropagation();
-        this.onInput(F6);
+        this.#input(F6);
       }
       return false;
     }
@@ -200,7 +241,7 @@ export class TerminalView {
       button.addEventListener('click', () => {
         if (sends === '')
           button.setAttribute('aria-pressed', String(button.getAttribute('aria-pressed') !== 'true'));
-        else this.onInput(sends);
+        else this.#input(sends);
         this.focus();
       });
       bar.append(button);

@@ -16,7 +16,8 @@ const SHORT: u64 = 32;
 /// Those of a look at a loop that is going to be compiled with every optimisation.
 const LONG: u64 = 1000;
 
-/// Looks if it is time to, for at most `instructions` instructions. The engine is to be left if it gives a reason.
+/// Looks, which it is time to do, for at most `instructions` instructions. The engine is to be left if it gives a reason.
+#[inline(never)]
 pub fn look<B: Bus>(
     core: &mut Core,
     code: &mut CodeCache,
@@ -24,9 +25,6 @@ pub fn look<B: Bus>(
     bus: &mut B,
     instructions: u64,
 ) -> Option<Leave> {
-    if core.hart.state.retired < core.look_at || jit.policy.look_every == 0 {
-        return None;
-    }
     let length = if core.look_at == 0 { LONG } else { SHORT };
     core.look_at = core.hart.state.retired.saturating_add(jit.policy.look_every);
     for _ in 0..length.min(instructions) {

@@ -158,6 +158,7 @@ impl Jit {
     }
 
     /// Takes a job that is done.
+    #[inline(never)]
     fn take(&mut self, Finished { number, result }: Finished, code: &CodeCache) {
         let state = match result {
             Ok(code) => {
@@ -416,6 +417,7 @@ fn mapped<B: Bus>(core: &mut Core, bus: &mut B, pages: &[(u64, u64)]) -> Option<
 }
 
 /// Runs `core` for about `instructions` instructions, as [`interpreter::run`] does.
+#[inline(never)]
 pub fn run<B: Bus>(
     core: &mut Core,
     code: &mut CodeCache,
@@ -430,7 +432,10 @@ pub fn run<B: Bus>(
     core.context.helpers = helpers::table::<B>();
     core.targets.get_or_insert_default();
     jit.collect(code);
-    if let Some(leave) = look::look(core, code, jit, bus, instructions) {
+    if core.hart.state.retired >= core.look_at
+        && jit.policy.look_every != 0
+        && let Some(leave) = look::look(core, code, jit, bus, instructions)
+    {
         return leave;
     }
     core.hart.run_until = end;

@@ -55,18 +55,29 @@ pub struct Compactor {
 impl Compactor {
     /// Goes on. Whether there was something to do.
     pub fn step(&mut self, ledger: &mut Ledger, places: &mut Places, abi: &Abi) -> bool {
-        if self.failed {
-            return false;
-        }
+        let rests = match &self.state {
+            None => self.failed || !ledger.may_be_sparse(MOST_MOVED),
+            Some(State::Compiling(answer, ..)) => answer.borrow().is_none(),
+            Some(_) => false,
+        };
+        !rests && self.go_on(ledger, places, abi)
+    }
+
+    /// Out of line, as the collector's: this seldom runs, while the step is asked for before each turn.
+    #[inline(never)]
+    fn go_on(&mut self, ledger: &mut Ledger, places: &mut Places, abi: &Abi) -> bool {
         let next = match self.state.take() {
             None => match begin(ledger, abi) {
                 None => return false,
                 begun => Ok(begun),
             },
             Some(State::Adding(builder, added, more)) if more.len() == 0 => {
-                // Without a place for the function that it needs, nothing is moved.
-                let put = places.take(1).ok().and_then(|places| places.first().copied());
-                Ok(put.map(|put| compile(builder, added, put)))
+                let Some(put) = places.take_free() else {
+                    // There will be one once something is freed, or the next module is made.
+                    self.state = Some(State::Adding(builder, added, more));
+                    return false;
+                };
+                Ok(Some(compile(builder, added, put)))
             }
             Some(State::Adding(builder, added, more)) => Ok(Some(add_some(builder, added, more, ledger))),
             Some(State::Compiling(answer, put, functions)) => {

@@ -107,6 +107,7 @@ impl WasmBackend {
     }
 
     /// Makes one module of what waits.
+    #[inline(never)]
     fn make(&mut self, into: &mut Vec<Finished>) {
         let start = now_ms();
         let count = self.waiting.len().min(MOST_IN_MODULE);

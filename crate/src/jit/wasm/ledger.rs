@@ -126,12 +126,17 @@ impl Ledger {
         Some(body)
     }
 
+    /// Whether it is worth a look what should be moved, `count` functions at a time.
+    pub fn may_be_sparse(&self, count: usize) -> bool {
+        let few = (YOUNG + YOUNG / 2) as usize + 2 * self.functions.len() / count;
+        let much = self.modules.len() > few || self.bytes >= 2 * self.live_bytes + LITTLE;
+        much && self.changes >= self.look_at
+    }
+
     /// Functions that should be moved into one module, `count` or `bytes` of them at most, each with the module that it is in:
     /// those of modules of which the smallest part lives, the young left out. None while little is to be had.
     pub fn sparse(&mut self, count: usize, bytes: usize) -> Vec<(u32, ModuleId)> {
-        let few = (YOUNG + YOUNG / 2) as usize + 2 * self.functions.len() / count;
-        let little = self.modules.len() <= few && self.bytes < 2 * self.live_bytes + LITTLE;
-        if little || self.changes < self.look_at {
+        if !self.may_be_sparse(count) {
             return Vec::new();
         }
         let mut chosen = Vec::new();
