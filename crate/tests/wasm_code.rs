@@ -5,8 +5,9 @@
 
 use std::cell::Cell;
 
+use js_sys::{Function, Promise, Reflect};
 use tabvisor::ir::abi::Helper;
-use tabvisor::ir::generate::{self, STATE_BYTES, case_of_seed};
+use tabvisor::ir::generate::{self, Case, STATE_BYTES, case_of_seed};
 use tabvisor::ir::interpret;
 use tabvisor::ir::passes::PassSet;
 use tabvisor::ir::scene::{Scene, float_code};
@@ -16,6 +17,8 @@ use tabvisor::ir::{
 };
 use tabvisor::jit::wasm::{Features, WasmBackend};
 use tabvisor::jit::{Backend, Code, Finished, Job, Tier};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::{console_log, wasm_bindgen_test};
 
 /// Compiles regions, numbered from 0, and waits for all of them.
@@ -145,28 +148,34 @@ fn generated_regions_do_what_the_reference_does() {
                 .collect();
             let regions = cases.iter().map(|case| case.region.clone()).collect();
             for ((number, case), code) in (0..).zip(&cases).zip(compile(&mut backend, regions)) {
-                let (mut expected, mut scene) = (case.state.clone(), Scene::default());
-                let left = interpret::run(&case.region, case.entry, &mut expected, &mut scene, 10_000);
-                let left = left.expect("these end");
-                let mut world = World::new(&abi, &case.state);
-                let reason = world.run(&backend, code, case.entry as u32);
                 let name = format!("seed {}, {features:?}", first + number);
-                assert_eq!(reason, left.leave as u32, "{name}");
-                let mut after = Scene::read_state(&abi, world.bytes());
-                match left.point {
-                    Some(point) => {
-                        assert_eq!(world.number(abi.point) as u32, point.0, "{name}");
-                        assert_eq!(world.number(abi.region) as u32, number as u32, "{name}");
-                        after.retired += u64::from(case.region.point(point).done);
-                    }
-                    None => assert_eq!(world.number(abi.pc), left.pc, "{name}"),
-                }
-                assert_eq!(after, expected, "{name}");
-                assert!(*world.scene == scene, "{name}: memory differs");
+                does_what_the_reference_does(&backend, code, number as u32, case, &name);
                 backend.release(code);
             }
         }
     }
+}
+
+/// Runs the code of the region with this number beside the reference.
+fn does_what_the_reference_does(backend: &WasmBackend, code: Code, number: u32, case: &Case, name: &str) {
+    let abi = generate::abi(4);
+    let (mut expected, mut scene) = (case.state.clone(), Scene::default());
+    let left = interpret::run(&case.region, case.entry, &mut expected, &mut scene, 10_000);
+    let left = left.expect("these end");
+    let mut world = World::new(&abi, &case.state);
+    let reason = world.run(backend, code, case.entry as u32);
+    assert_eq!(reason, left.leave as u32, "{name}");
+    let mut after = Scene::read_state(&abi, world.bytes());
+    match left.point {
+        Some(point) => {
+            assert_eq!(world.number(abi.point) as u32, point.0, "{name}");
+            assert_eq!(world.number(abi.region) as u32, number, "{name}");
+            after.retired += u64::from(case.region.point(point).done);
+        }
+        None => assert_eq!(world.number(abi.pc), left.pc, "{name}"),
+    }
+    assert_eq!(after, expected, "{name}");
+    assert!(*world.scene == scene, "{name}: memory differs");
 }
 
 /// Slots of floating-point registers start here.
@@ -335,4 +344,49 @@ fn many_regions_make_few_modules_and_places_are_used_again() {
         }
     }
     assert_eq!(places.len(), 100);
+}
+
+/// Lets the engine go on with what it does in the background.
+async fn event_loop() {
+    let promise = Promise::new(&mut |resolve, _| {
+        let set_timeout = Reflect::get(&js_sys::global(), &"setTimeout".into()).expect("there is one");
+        let set_timeout: Function = set_timeout.unchecked_into();
+        set_timeout
+            .call1(&JsValue::UNDEFINED, &resolve)
+            .expect("it takes a function");
+    });
+    JsFuture::from(promise).await.expect("it resolves");
+}
+
+#[wasm_bindgen_test]
+async fn functions_of_small_modules_move_together_and_do_the_same() {
+    let mut backend = WasmBackend::new(generate::abi(4), PassSet::ALL);
+    let cases: Vec<_> = (0..1400).map(|seed| case_of_seed(seed, 20)).collect();
+    let codes: Vec<_> = cases
+        .iter()
+        .map(|case| compile(&mut backend, vec![case.region.clone()])[0])
+        .collect();
+    let before = backend.modules();
+    assert_eq!(before, codes.len());
+    // Some go while others move.
+    let mut alive: Vec<_> = cases.iter().zip(codes).collect();
+    for round in 0..400 {
+        for _ in 0..20 {
+            backend.compact(&mut Vec::new());
+        }
+        if round % 4 == 0 && alive.len() > 1000 {
+            let (_, code) = alive.swap_remove(round * 7 % alive.len());
+            backend.release(code);
+        }
+        event_loop().await;
+    }
+    let moved = backend.compaction().moved;
+    assert!(moved >= 200, "{moved} functions have moved");
+    let modules = backend.modules();
+    assert!(modules + 100 < alive.len(), "{modules} modules of {before}");
+    for (case, code) in alive {
+        does_what_the_reference_does(&backend, code, 0, case, "moved or not");
+        backend.release(code);
+    }
+    assert_eq!((backend.code_bytes(), backend.modules()), (0, 0));
 }
