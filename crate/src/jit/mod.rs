@@ -107,6 +107,8 @@ pub trait Backend: fmt::Debug + Send {
     fn code_bytes(&self) -> usize;
     /// WebAssembly modules that hold code now; natively 0.
     fn modules(&self) -> usize;
+    /// Whether there may be code that should be moved together. Asked before each turn of a hart.
+    fn is_sparse(&self) -> bool;
     /// Does a bounded part of moving code together, so that memory which holds little of it any more can be given back. Code
     /// that has another place since is added to `moved`, with its number: nobody may call it at the old one. Whether it did
     /// anything.

@@ -17,6 +17,11 @@ const MOST_EXPECTED: usize = 1 << 16;
 impl Jit {
     /// Does a step of a collection, if there is something to do.
     pub(super) fn collect_garbage(&mut self, code: &CodeCache) {
+        let moves = self.collector.mode() == Mode::Generational && self.backend.is_sparse();
+        if !moves && !self.collector.is_due() {
+            // Not even the time is asked for: in the page each answer is an object, and V8 has to collect it.
+            return;
+        }
         let start = self.backend.now_us();
         let mut freed = std::mem::take(&mut self.freed);
         let Step { worked, flush } = self.collector.step(&mut freed);
@@ -38,7 +43,7 @@ impl Jit {
         }
         self.freed = freed;
         // One or the other: a step is short.
-        let worked = worked || self.collector.mode() == Mode::Generational && self.compact();
+        let worked = worked || moves && self.compact();
         if worked {
             self.pauses.add(self.backend.now_us() - start);
         }

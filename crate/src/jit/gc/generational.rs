@@ -193,11 +193,6 @@ impl Generational {
         self.pressed || self.bytes() > self.budget.bytes
     }
 
-    /// Whether it is time for a collection.
-    fn is_due(&self) -> bool {
-        self.is_short() || self.born_bytes >= self.budget.nursery
-    }
-
     /// Begins a collection, if it is time to. Says whether it does, which begins an epoch.
     fn begin(&mut self) -> bool {
         if self.is_short() {
@@ -380,32 +375,6 @@ impl Generational {
             free.push(number);
         }
     }
-
-    /// Goes on with a collection, or begins one. Out of line: V8 counts each call of a function by all its code, and takes a tenth
-    /// of a second to optimise this one.
-    #[inline(never)]
-    fn go_on(&mut self, free: &mut Vec<u32>) -> Step {
-        let mut step = Step::default();
-        if matches!(self.cycle, Cycle::Rest) {
-            step.flush = self.begin();
-        }
-        let before = free.len();
-        step.worked = true;
-        match std::mem::replace(&mut self.cycle, Cycle::Rest) {
-            Cycle::Rest => {
-                self.trim_sleepers(free);
-                step.worked = free.len() > before;
-            }
-            Cycle::Minor { next, last } => self.minor_step(next, last, free),
-            Cycle::Wake { last } => {
-                self.cycle = Cycle::Wake { last };
-                self.wake_step(last, free);
-            }
-            Cycle::Mark { next, last, by_heat } => self.mark_step(next, last, by_heat),
-            Cycle::Sweep { next, last, cold } => step.flush |= self.sweep_step(next, last, cold, free),
-        }
-        step
-    }
 }
 
 impl Collector for Generational {
@@ -466,13 +435,34 @@ impl Collector for Generational {
         self.pressed = true;
     }
 
+    fn is_due(&self) -> bool {
+        !matches!(self.cycle, Cycle::Rest)
+            || self.is_short()
+            || self.born_bytes >= self.budget.nursery
+            || self.asleep_bytes > self.budget.asleep
+    }
+
     fn step(&mut self, free: &mut Vec<u32>) -> Step {
-        let rests =
-            matches!(self.cycle, Cycle::Rest) && !self.is_due() && self.asleep_bytes <= self.budget.asleep;
-        match rests {
-            true => Step::default(),
-            false => self.go_on(free),
+        let mut step = Step::default();
+        if matches!(self.cycle, Cycle::Rest) {
+            step.flush = self.begin();
         }
+        let before = free.len();
+        step.worked = true;
+        match std::mem::replace(&mut self.cycle, Cycle::Rest) {
+            Cycle::Rest => {
+                self.trim_sleepers(free);
+                step.worked = free.len() > before;
+            }
+            Cycle::Minor { next, last } => self.minor_step(next, last, free),
+            Cycle::Wake { last } => {
+                self.cycle = Cycle::Wake { last };
+                self.wake_step(last, free);
+            }
+            Cycle::Mark { next, last, by_heat } => self.mark_step(next, last, by_heat),
+            Cycle::Sweep { next, last, cold } => step.flush |= self.sweep_step(next, last, cold, free),
+        }
+        step
     }
 
     fn tell(&self, stats: &mut GcStats) {

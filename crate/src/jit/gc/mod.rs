@@ -141,6 +141,8 @@ pub trait Collector: fmt::Debug + Send {
     fn done(&mut self, number: u32) -> Fate;
     /// There was no room for code: the next steps must make some.
     fn press(&mut self);
+    /// Whether there is something to do. Asked before each turn of a hart.
+    fn is_due(&self) -> bool;
     /// Does some work if there is some to do, and adds to `free` what is to be freed; with [`Step::flush`] first.
     fn step(&mut self, free: &mut Vec<u32>) -> Step;
     /// Fills in what it knows.

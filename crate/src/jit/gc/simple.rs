@@ -58,10 +58,15 @@ impl Collector for Simple {
         self.pressed = true;
     }
 
+    fn is_due(&self) -> bool {
+        self.pressed || self.bytes > self.budget.bytes
+    }
+
     fn step(&mut self, free: &mut Vec<u32>) -> Step {
-        if !std::mem::take(&mut self.pressed) && self.bytes <= self.budget.bytes {
+        if !self.is_due() {
             return Step::default();
         }
+        self.pressed = false;
         free.extend(self.sizes.drain().map(|(number, _)| number));
         self.bytes = 0;
         self.collections += 1;
@@ -105,6 +110,10 @@ impl Collector for Off {
     }
 
     fn press(&mut self) {}
+
+    fn is_due(&self) -> bool {
+        false
+    }
 
     fn step(&mut self, _: &mut Vec<u32>) -> Step {
         Step::default()

@@ -115,7 +115,11 @@ impl World {
     /// A step, after which what harts know must be there.
     fn step(&mut self) -> Step {
         let mut free = Vec::new();
+        let due = self.collector.is_due();
         let step = self.collector.step(&mut free);
+        // Who is not due is not asked.
+        assert_eq!(step.worked, due);
+        assert!(due || free.is_empty() && !step.flush);
         if step.flush {
             self.flush();
         }

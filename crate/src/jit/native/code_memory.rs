@@ -270,10 +270,15 @@ impl CodeMemory {
         }
     }
 
-    /// Where more than half of what is mapped is free, moves some of the emptiest arena's code to others. Adds to `moved` what
-    /// has another address now. Whether it did anything.
+    /// Whether more than half of what is mapped is free.
+    pub fn is_sparse(&self) -> bool {
+        self.mapped() >= 2 * self.used + 2 * ARENA
+    }
+
+    /// Where memory is sparse, moves some of the emptiest arena's code to others. Adds to `moved` what has another address now.
+    /// Whether it did anything.
     pub fn compact(&mut self, moved: &mut Vec<(u32, Code)>) -> bool {
-        if self.mapped() < 2 * self.used + 2 * ARENA {
+        if !self.is_sparse() {
             return false;
         }
         let movable = self.arenas.iter().enumerate().filter(|(_, arena)| !arena.fixed);

@@ -231,8 +231,12 @@ impl Backend for NativeBackend {
         0
     }
 
-    fn compact(&mut self, moved: &mut Vec<(u32, Code)>) -> bool {
+    fn is_sparse(&self) -> bool {
         // What is done but was not taken yet must be where its result says.
+        self.pending == 0 && self.memory.lock().is_sparse()
+    }
+
+    fn compact(&mut self, moved: &mut Vec<(u32, Code)>) -> bool {
         self.pending == 0 && self.memory.lock().compact(moved)
     }
 

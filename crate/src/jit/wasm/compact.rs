@@ -1,21 +1,20 @@
 //! Moves functions out of mostly dead and of small modules into new ones, so that the engine can free the old: beside the guest, a module
-//! at a time. The engine compiles it in the background; once that is done, and the worker has been to its event loop, the
+//! at a time. The engine compiles and instantiates it in the background and in the worker's event loop; once that is done, the
 //! functions take their old places in the table. Nobody but the table refers to a module then.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use js_sys::{Uint8Array, WebAssembly};
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 
-use super::host::{instance, words};
+use super::host::{instantiate_later, words};
 use super::ledger::{Ledger, ModuleId};
 use super::module::{Builder, Placing};
 use super::places::{Places, call};
 use crate::ir::Abi;
 
-/// Functions that are moved into one module, and bytes of them, at most. Each module costs two calls of JavaScript, and when such
+/// Functions that are moved into one module, and bytes of them, at most. Each module costs a call of JavaScript, and when such
 /// a call allocates V8 may collect its young objects, which takes it one to two milliseconds: of a few calls that is seldom.
 const MOST_MOVED: usize = 48;
 const MOST_BYTES: usize = 64 << 10;
@@ -34,8 +33,8 @@ type Functions = std::vec::IntoIter<(usize, (u32, ModuleId))>;
 enum State {
     /// A module is being made, of functions that are added to it and others that are still to be.
     Adding(Builder, Vec<(u32, ModuleId)>, std::vec::IntoIter<(u32, ModuleId)>),
-    /// A module is being compiled. Where the function will be that puts the others into the table.
-    Compiling(Answer, u32, Functions),
+    /// A module is being compiled and instantiated. Where the function will be that puts the others into the table.
+    Making(Answer, u32, Functions),
     /// Its functions are being put into the table by that one; which module it is.
     Putting(u32, Functions, Option<ModuleId>),
 }
@@ -53,19 +52,20 @@ pub struct Compactor {
 }
 
 impl Compactor {
-    /// Goes on. Whether there was something to do.
-    pub fn step(&mut self, ledger: &mut Ledger, places: &mut Places, abi: &Abi) -> bool {
-        let rests = match &self.state {
-            None => self.failed || !ledger.may_be_sparse(MOST_MOVED),
-            Some(State::Compiling(answer, ..)) => answer.borrow().is_none(),
-            Some(_) => false,
-        };
-        !rests && self.go_on(ledger, places, abi)
+    /// Whether there may be something to do.
+    pub fn is_due(&self, ledger: &Ledger) -> bool {
+        match &self.state {
+            None => !self.failed && ledger.may_be_sparse(MOST_MOVED),
+            Some(State::Making(answer, ..)) => answer.borrow().is_some(),
+            Some(_) => true,
+        }
     }
 
-    /// Out of line, as the collector's: this seldom runs, while the step is asked for before each turn.
-    #[inline(never)]
-    fn go_on(&mut self, ledger: &mut Ledger, places: &mut Places, abi: &Abi) -> bool {
+    /// Goes on. Whether there was something to do.
+    pub fn step(&mut self, ledger: &mut Ledger, places: &mut Places, abi: &Abi) -> bool {
+        if !self.is_due(ledger) {
+            return false;
+        }
         let next = match self.state.take() {
             None => match begin(ledger, abi) {
                 None => return false,
@@ -77,21 +77,14 @@ impl Compactor {
                     self.state = Some(State::Adding(builder, added, more));
                     return false;
                 };
-                Ok(Some(compile(builder, added, put)))
+                make(builder, added, put).map(Some)
             }
             Some(State::Adding(builder, added, more)) => Ok(Some(add_some(builder, added, more, ledger))),
-            Some(State::Compiling(answer, put, functions)) => {
+            Some(State::Making(answer, put, functions)) => {
                 let known = answer.borrow_mut().take();
-                match known {
-                    None => {
-                        self.state = Some(State::Compiling(answer, put, functions));
-                        return false;
-                    }
-                    Some(result) => result.and_then(|module| {
-                        instance(&module.unchecked_into())?;
-                        Ok(Some(State::Putting(put, functions, None)))
-                    }),
-                }
+                known
+                    .map(|made| made.map(|_| State::Putting(put, functions, None)))
+                    .transpose()
             }
             Some(State::Putting(put, functions, _)) if functions.len() == 0 => {
                 // Else it would keep the module.
@@ -136,20 +129,18 @@ fn add_some(
     State::Adding(builder, added, more)
 }
 
-/// Has a module compiled. Its function that puts the others into the table will be at place `put`.
-fn compile(builder: Builder, functions: Vec<(u32, ModuleId)>, put: u32) -> State {
+/// Has an instance of a module made. Its function that puts the others into the table will be at place `put`.
+fn make(builder: Builder, functions: Vec<(u32, ModuleId)>, put: u32) -> Result<State, JsValue> {
     let module = builder.finish(Placing::ByCalls(put));
+    let promise = instantiate_later(&module.bytes)?;
     let answer = Answer::default();
-    // SAFETY: the engine copies the bytes before it returns, and nothing of ours runs meanwhile that could move memory.
-    let bytes = unsafe { Uint8Array::view(&module.bytes) };
-    let promise = WebAssembly::compile(&bytes);
     let to = Rc::clone(&answer);
     wasm_bindgen_futures::spawn_local(async move {
         let result = JsFuture::from(promise).await;
         *to.borrow_mut() = Some(result);
     });
     let functions: Vec<_> = functions.into_iter().enumerate().collect();
-    State::Compiling(answer, put, functions.into_iter())
+    Ok(State::Making(answer, put, functions.into_iter()))
 }
 
 /// Puts some functions into the table, but for those that have gone since, by the function at place `put`.

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use js_sys::{Function, Object, Reflect, Uint8Array, WebAssembly};
+use js_sys::{Function, Object, Promise, Reflect, Uint8Array, WebAssembly};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -231,6 +231,10 @@ impl Backend for WasmBackend {
         self.ledger.modules()
     }
 
+    fn is_sparse(&self) -> bool {
+        self.compactor.is_due(&self.ledger)
+    }
+
     fn compact(&mut self, _: &mut Vec<(u32, Code)>) -> bool {
         self.compactor.step(&mut self.ledger, &mut self.places, &self.abi)
     }
@@ -256,17 +260,21 @@ impl Backend for WasmBackend {
 pub(super) fn instantiate(bytes: &[u8]) -> Result<(), JsValue> {
     // A copy, which is not in shared memory: Firefox refuses that.
     let module = WebAssembly::Module::new(&Uint8Array::from(bytes))?;
-    instance(&module)?;
+    with_imports(|imports| WebAssembly::Instance::new(&module, imports))??;
     Ok(())
 }
 
-/// An instance of a module.
-pub(super) fn instance(module: &WebAssembly::Module) -> Result<WebAssembly::Instance, JsValue> {
+/// Has the engine do the same in the background and by tasks of the event loop.
+pub(super) fn instantiate_later(bytes: &[u8]) -> Result<Promise, JsValue> {
+    with_imports(|imports| WebAssembly::instantiate_buffer(bytes, imports))
+}
+
+fn with_imports<R>(f: impl FnOnce(&Object) -> R) -> Result<R, JsValue> {
     thread_local! {
         // Made once: what is not allocated need not be collected.
         static IMPORTS: Result<Object, JsValue> = imports();
     }
-    IMPORTS.with(|imports| WebAssembly::Instance::new(module, imports.as_ref().map_err(JsValue::clone)?))
+    IMPORTS.with(|imports| imports.as_ref().map(f).map_err(JsValue::clone))
 }
 
 /// What modules import.
