@@ -10,12 +10,14 @@ import { PLACES } from './engines.mjs';
 import { UsageError, parse, usage } from './options.mjs';
 import { addSample, emptyRun, follow, lastLine } from './samples.mjs';
 import { interval, judge } from './verdict.mjs';
+import { Yardstick } from './yardstick.mjs';
 
 /** One run, with all samples there are if it fails. */
 async function soak({ where, guest, minutes, gc }, images) {
   const engine = PLACES[where](gc);
   const interval_s = interval(minutes);
   const run = emptyRun({ where, guest, gc, minutes, interval_s });
+  const yardstick = new Yardstick();
   let program;
   try {
     await engine.boot(images);
@@ -29,16 +31,18 @@ async function soak({ where, guest, minutes, gc }, images) {
       return Promise.race([engine.figures(), program.end]);
     };
     let last = await at(0);
+    yardstick.take();
     const count = Math.floor((minutes * 60) / interval_s);
     for (let n = 1; n <= count; n++) {
       const now = await at(n * interval_s);
-      addSample(run, last, now, program.iterations);
+      addSample(run, last, now, program.iterations, yardstick.take());
       console.log(`  ${lastLine(run)}`);
       last = now;
     }
   } catch (error) {
     run.failure = error.message;
   } finally {
+    yardstick.stop();
     program?.stop();
     await engine.close();
   }

@@ -17,6 +17,8 @@ export function emptyRun({ where, guest, gc, minutes, interval_s }) {
     // Million instructions for each second of CPU, and for each on the clock.
     mips: [],
     mips_wall: [],
+    // How fast the host was meanwhile: million steps of the yardstick for each second of CPU.
+    host: [],
     // How far the guest's program is.
     iterations: [],
     // Of the memory: what the guest has touched, and code. Regions are all that were ever compiled.
@@ -29,12 +31,13 @@ export function emptyRun({ where, guest, gc, minutes, interval_s }) {
   };
 }
 
-/** Adds a sample to the run; `last` and `now` are an engine's figures from its beginning and from its end. */
-export function addSample(run, last, now, iterations) {
+/** Adds a sample to the run; `last` and `now` are an engine's figures from its beginning and its end, `host` is the host's speed. */
+export function addSample(run, last, now, iterations, host) {
   const millions = (now.instructions - last.instructions) / 1e6;
   run.rss_mb.push(rounded(now.rss_mb));
   run.mips.push(rounded(millions / (now.cpu_s - last.cpu_s)));
   run.mips_wall.push(rounded(millions / (now.at_s - last.at_s)));
+  run.host.push(rounded(host));
   run.iterations.push(iterations);
   run.guest_mb.push(rounded(now.guest_mb));
   run.code_mb.push(rounded(now.code_mb));
@@ -53,9 +56,10 @@ export function addSample(run, last, now, iterations) {
 export function lastLine(run) {
   const of = (name) => run[name].at(-1);
   const seconds = run.rss_mb.length * run.interval_s;
+  const longest = run.pause_ms === null ? '' : `, longest pause ${run.pause_ms.max} ms`;
   return (
-    `${String(seconds).padStart(5)} s: ${of('rss_mb')} MiB, ${of('mips')} MIPS of CPU, ${of('mips_wall')} on the clock, ` +
-    `${of('iterations')} iterations; guest ${of('guest_mb')} MiB, code ${of('code_mb')} MiB, ${of('regions')} regions so far`
+    `${String(seconds).padStart(5)} s: ${of('rss_mb')} MiB, ${of('mips')} MIPS of CPU, ${of('mips_wall')} on the clock, host ${of('host')}, ` +
+    `${of('iterations')} iterations; guest ${of('guest_mb')} MiB, code ${of('code_mb')} MiB, ${of('regions')} regions so far${longest}`
   );
 }
 

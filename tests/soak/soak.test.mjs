@@ -13,6 +13,7 @@ import { residentMib, shareMib } from './memory.mjs';
 import { UsageError, parse } from './options.mjs';
 import { addSample, emptyRun, follow, lastLine } from './samples.mjs';
 import { drift, interval, judge } from './verdict.mjs';
+import { Yardstick } from './yardstick.mjs';
 
 const runner = join(dirname(fileURLToPath(import.meta.url)), 'run.mjs');
 const qemu = '/usr/bin/qemu-riscv64-static';
@@ -73,11 +74,12 @@ test('the end is compared with minute 5, or with a third of a shorter run', () =
 });
 
 /** A run with made-up samples: memory and throughput go evenly from one value to the other. */
-function made({ rss = [300, 300], mips = [400, 400], ...more }) {
+function made({ rss = [300, 300], mips = [400, 400], host = [500, 500], ...more }) {
   const run = emptyRun({ where: 'page', guest: 'churn', gc: 'generational', minutes: 30, interval_s: 60 });
   for (let n = 0; n < 30; n++) {
     run.rss_mb.push(rss[0] + ((rss[1] - rss[0]) * n) / 29);
     run.mips.push(mips[0] + ((mips[1] - mips[0]) * n) / 29);
+    run.host.push(host[0] + ((host[1] - host[0]) * n) / 29);
   }
   return { ...run, pause_ms: { p50: 0.1, p99: 0.9, max: 4 }, ...more };
 }
@@ -88,6 +90,9 @@ test('a run is good when memory, throughput and pauses stay within their limits'
   assert.deepEqual(missed(made({ rss: [300, 200], mips: [400, 600] })), []);
   assert.match(missed(made({ rss: [300, 450] }))[0], /^memory 326 -> 445 MiB, 1\.37 times \(at most 1\.1\)$/);
   assert.match(missed(made({ mips: [400, 200] }))[0], /^throughput .* 0\.57 times \(at least 0\.9\)$/);
+  // Half as fast on a host that is half as fast is no loss, and as fast as before on one that is twice as fast is one.
+  assert.deepEqual(missed(made({ mips: [400, 200], host: [500, 250] })), []);
+  assert.equal(missed(made({ host: [250, 500] })).length, 1);
   const long = { p50: 0.1, p99: 1.5, max: 3 };
   assert.match(missed(made({ pause_ms: long }))[0], /p99 1\.5 ms, at most 3 ms \(at most 1 and 5\)$/);
   assert.equal(missed(made({ pause_ms: { ...long, p99: 0.5, max: 5.1 } })).length, 1);
@@ -125,20 +130,34 @@ const figures = (more) => ({
 
 test('samples hold what happened between two looks', () => {
   const run = emptyRun({ where: 'native', guest: 'churn', gc: 'simple', minutes: 1, interval_s: 10 });
-  addSample(run, figures(), figures({ at_s: 20, cpu_s: 6, rss_mb: 201.26, instructions: 3e9 }), 42);
+  addSample(run, figures(), figures({ at_s: 20, cpu_s: 6, rss_mb: 201.26, instructions: 3e9 }), 42, 500.04);
   assert.deepEqual([run.rss_mb, run.mips, run.mips_wall, run.iterations], [[201.3], [400], [200], [42]]);
+  assert.deepEqual(run.host, [500]);
   assert.equal(run.pause_ms, null);
-  assert.match(lastLine(run), /^ +10 s: 201\.3 MiB, 400 MIPS of CPU, 200 on the clock, 42 iterations;/);
+  assert.match(
+    lastLine(run),
+    /^ +10 s: 201\.3 MiB, 400 MIPS of CPU, 200 on the clock, host 500, 42 iterations;/,
+  );
 
   const gc = { mode: 'simple', p50_us: 10, p99_us: 1234, max_us: 9000, revived: 3, recompiled: 4 };
-  addSample(run, figures(), figures({ cpu_s: 2, at_s: 11, gc }), 43);
+  addSample(run, figures(), figures({ cpu_s: 2, at_s: 11, gc }), 43, 500);
   assert.deepEqual(run.pause_ms, { p50: 0.01, p99: 1.234, max: 9 });
   assert.deepEqual([run.revived, run.recompiled], [3, 4]);
   gc.mode = 'off';
   assert.throws(
-    () => addSample(run, figures(), figures({ gc }), 44),
+    () => addSample(run, figures(), figures({ gc }), 44, 500),
     /--gc simple was asked for, and the collector is off/,
   );
+});
+
+test('the yardstick measures the host while something else goes on, and can be asked again at once', async () => {
+  const yardstick = new Yardstick(5);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const [first, second] = [yardstick.take(), yardstick.take()];
+  yardstick.stop();
+  for (const speed of [first, second]) assert.ok(speed > 10 && speed < 10_000, `${speed}`);
+  // Of the same host within milliseconds: of one size, however busy it is.
+  assert.ok(first / second > 0.2 && first / second < 5, `${first} and ${second}`);
 });
 
 test("the program's words are followed until it fails, falls silent or is gone", async () => {

@@ -50,7 +50,18 @@ export function judge(run) {
   if (run.rss_mb.length === 0) return { lines, wrong };
 
   const memory = compared('memory', 'MiB', run.rss_mb);
-  const speed = compared('throughput', 'million instructions for each second of CPU', run.mips);
+  const mips = compared('throughput', 'million instructions for each second of CPU', run.mips);
+  const host = compared('the host', 'million steps of the yardstick', run.host);
+  // A host that became slower says nothing of what runs on it: what counts is throughput over the host's speed.
+  const { before, after } = drift(
+    run.mips.map((value, at) => value / run.host[at]),
+    run.interval_s,
+  );
+  const ratio = after / before;
+  const speed = {
+    ratio,
+    line: `${mips.line}; ${host.line}; the one over the other ${ratio.toFixed(2)} times`,
+  };
   switch (run.gc) {
     case 'generational':
       check(`${memory.line} (at most ${1 + DRIFT})`, memory.ratio <= 1 + DRIFT);
