@@ -491,6 +491,16 @@ impl Terminator {
         };
         first.into_iter().chain(second)
     }
+
+    /// The same, to be changed.
+    pub fn successors_mut(&mut self) -> impl Iterator<Item = &mut BlockId> {
+        let (first, second) = match self {
+            Terminator::Jump(to) => (Some(to), None),
+            Terminator::Branch { yes, no, .. } => (Some(yes), Some(no)),
+            _ => (None, None),
+        };
+        first.into_iter().chain(second)
+    }
 }
 
 impl Inst {

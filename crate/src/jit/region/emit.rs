@@ -262,6 +262,14 @@ impl Emit {
         let entered: Vec<_> = entered.into_iter().map(|id| self.guarded(id)).collect();
         let order = Order::of(&self.blocks, &entered);
         self.drop_needless_guards(&order, &entered);
+        let order = match self.guard_loops(&order, &entered) {
+            true => {
+                let order = Order::of(&self.blocks, &entered);
+                self.drop_needless_guards(&order, &entered);
+                order
+            }
+            false => order,
+        };
         let mut drafts: Vec<Option<Draft>> = self.blocks.into_iter().map(Some).collect();
         let mut region = Region {
             blocks: Vec::with_capacity(order.ids.len()),
@@ -276,14 +284,8 @@ impl Emit {
                 continue;
             };
             let mut block = draft.block;
-            match &mut block.end {
-                Terminator::Jump(to) => *to = order.position(*to),
-                Terminator::Branch { yes, no, .. } => {
-                    *yes = order.position(*yes);
-                    *no = order.position(*no);
-                }
-                _ => {}
-            }
+            let successors = block.end.successors_mut();
+            successors.for_each(|to| *to = order.position(*to));
             if !draft.exit && draft.context == ContextId::ROOT {
                 starts.push(block.pc);
             }
@@ -322,6 +324,50 @@ impl Emit {
         self.builder.guard_at(place.pc, needed);
         self.complete(front, 0, Terminator::Jump(id));
         front
+    }
+
+    /// Has loops that still ask each time round come to by way of blocks in front that ask, as those are that are entered.
+    /// Whether there are any.
+    fn guard_loops(&mut self, order: &Order, entered: &[BlockId]) -> bool {
+        let mut any = false;
+        for (position, &id) in order.ids.iter().enumerate() {
+            if !order.loops_to[position] || !self.asks(id) {
+                continue;
+            }
+            let comes = |draft: &Draft| draft.block.end.successors().any(|to| to == id);
+            let before = order.ids[..position].iter().copied();
+            let before: Vec<_> = before
+                .filter(|from| comes(&self.blocks[from.0 as usize]))
+                .collect();
+            let is_front = |from: &BlockId| entered.contains(from) && self.only_asks(*from);
+            let front = before.iter().copied().find(is_front);
+            let ways: Vec<_> = before.into_iter().filter(|&from| Some(from) != front).collect();
+            if ways.is_empty() {
+                continue;
+            }
+            any = true;
+            let front = front.unwrap_or_else(|| self.guarded(id));
+            for from in ways {
+                let end = &mut self.blocks[from.0 as usize].block.end;
+                end.successors_mut()
+                    .filter(|to| **to == id)
+                    .for_each(|to| *to = front);
+            }
+        }
+        any
+    }
+
+    /// Whether a block has a guard that is needed.
+    fn asks(&self, id: BlockId) -> bool {
+        let draft = &self.blocks[id.0 as usize];
+        let mut guards = draft.guards.iter();
+        guards.any(|guard| matches!(draft.block.insts[guard.inst.0 as usize], Inst::ExitIf { .. }))
+    }
+
+    /// Whether a block does nothing but ask.
+    fn only_asks(&self, id: BlockId) -> bool {
+        let block = &self.blocks[id.0 as usize].block;
+        self.asks(id) && block.retired == 0 && matches!(block.end, Terminator::Jump(_))
     }
 
     /// Takes guards out where every way to them has been through one already.

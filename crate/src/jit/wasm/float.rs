@@ -438,7 +438,8 @@ impl Emitter<'_> {
         } else {
             LEAST_NORMAL_SINGLE
         };
-        self.op().i32_const(1).i32_shl().i32_const(least).i32_sub();
+        // An addition, so that V8 shifts and adds in one instruction.
+        self.op().i32_const(1).i32_shl().i32_const(-least).i32_add();
     }
 
     /// A single's bits, or the upper half of a double's.

@@ -6,6 +6,7 @@ use wasm_encoder::{BlockType, InstructionSink, MemArg, MemArgTarget, ValType};
 
 use super::Features;
 use super::float::Limits;
+use super::memory::LoadKind;
 use super::plan::{Place, Plan};
 use super::structure::{Step, Target, structure};
 use crate::ir::{Abi, Block, Inst, PointId, Region, Slot, Terminator, Type, Value};
@@ -401,7 +402,14 @@ impl<'a> Emitter<'a> {
             return self.float(inst, result);
         }
         match inst {
-            Inst::Load { width, addr, via, at } => self.load(width, addr, via, at, self.plan.signed[index]),
+            Inst::Load { width, addr, via, at } => {
+                let kind = match self.plan.types[index] {
+                    Some(Type::F64) => LoadKind::Double,
+                    _ if self.plan.signed[index] => LoadKind::Signed,
+                    _ => LoadKind::Unsigned,
+                };
+                self.load(width, addr, via, at, kind);
+            }
             Inst::LoadForUpdate { width, addr, at } => self.load_for_update(width, addr, at),
             Inst::Window { addr, span, write } => self.window(addr, span, write, self.plan.pointers[index]),
             Inst::Call {

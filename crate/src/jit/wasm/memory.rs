@@ -8,7 +8,7 @@ use wasm_encoder::{BlockType, ValType};
 use super::function::{Emitter, Operand, STATE, at};
 use super::runtime::{Runtime, slow_code};
 use crate::ir::abi::{Helper, TableLayout};
-use crate::ir::{PointId, Value, Width};
+use crate::ir::{Inst, PointId, UnaryOp, Value, Width};
 
 /// How far a guest address is shifted right to be the offset of its entry, and what that is masked with.
 pub fn entry_shift_and_mask(layout: &TableLayout) -> (i32, i32) {
@@ -22,6 +22,15 @@ struct Found {
     entry: u32,
     /// Its tag.
     tag: u32,
+}
+
+/// What a load makes of what it reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoadKind {
+    Unsigned,
+    Signed,
+    /// A double, of 64 bits.
+    Double,
 }
 
 /// What is wanted of an entry.
@@ -96,52 +105,60 @@ impl Emitter<'_> {
         addr: Value,
         via: Option<(Value, u32)>,
         point: PointId,
-        signed: bool,
+        kind: LoadKind,
     ) {
         let addr = self.operand(addr);
-        let result = BlockType::Result(ValType::I64);
+        let result = BlockType::Result(match kind {
+            LoadKind::Double => ValType::F64,
+            LoadKind::Unsigned | LoadKind::Signed => ValType::I64,
+        });
         if let Some((window, offset)) = via {
             self.window_pointer(window);
             self.if_hinted(result, true);
             self.window_pointer(window);
-            self.host_load(width, offset, signed);
+            self.host_load(width, offset, kind);
             self.op().else_();
-            self.slow_load(Runtime::LoadAnywhere, width, addr, point, signed);
+            self.slow_load(Runtime::LoadAnywhere, width, addr, point, kind);
         } else {
             let wanted = self.wanted(width.bytes(), false);
             let found = self.look_up(addr, &wanted);
             self.if_hinted(result, true);
             self.host_address(addr, found.entry);
-            self.host_load(width, 0, signed);
+            self.host_load(width, 0, kind);
             self.op().else_();
             self.not_allowed(&found);
-            self.slow_load(Runtime::Load, width, addr, point, signed);
+            self.slow_load(Runtime::Load, width, addr, point, kind);
         }
         self.end();
         self.finish(addr);
     }
 
-    fn host_load(&mut self, width: Width, offset: u32, signed: bool) {
+    fn host_load(&mut self, width: Width, offset: u32, kind: LoadKind) {
         let place = at(offset);
-        match (width, signed) {
-            (Width::W8, false) => self.op().i64_load8_u(place),
-            (Width::W16, false) => self.op().i64_load16_u(place),
-            (Width::W32, false) => self.op().i64_load32_u(place),
-            (Width::W8, true) => self.op().i64_load8_s(place),
-            (Width::W16, true) => self.op().i64_load16_s(place),
-            (Width::W32, true) => self.op().i64_load32_s(place),
+        match (width, kind) {
+            (Width::W8, LoadKind::Unsigned) => self.op().i64_load8_u(place),
+            (Width::W16, LoadKind::Unsigned) => self.op().i64_load16_u(place),
+            (Width::W32, LoadKind::Unsigned) => self.op().i64_load32_u(place),
+            (Width::W8, _) => self.op().i64_load8_s(place),
+            (Width::W16, _) => self.op().i64_load16_s(place),
+            (Width::W32, _) => self.op().i64_load32_s(place),
+            (Width::W64, LoadKind::Double) => self.op().f64_load(place),
             (Width::W64, _) => self.op().i64_load(place),
         };
     }
 
     /// Has a load done, and leaves if it trapped.
-    fn slow_load(&mut self, by: Runtime, width: Width, addr: Operand, point: PointId, signed: bool) {
+    fn slow_load(&mut self, by: Runtime, width: Width, addr: Operand, point: PointId, kind: LoadKind) {
         self.op().local_get(STATE);
         self.read(addr);
         self.op().i32_const(slow_code(width, point)).call(by.index());
         self.leave_if(self.ways.stopped);
-        if signed {
-            self.sign_extend(width);
+        match kind {
+            LoadKind::Unsigned => {}
+            LoadKind::Signed => self.sign_extend(width),
+            LoadKind::Double => {
+                self.op().f64_reinterpret_i64();
+            }
         }
     }
 
@@ -163,34 +180,45 @@ impl Emitter<'_> {
         via: Option<(Value, u32)>,
         point: PointId,
     ) {
-        let (addr, value) = (self.operand(addr), self.operand(value));
+        let number = self.double_of(value).filter(|_| width == Width::W64);
+        let (addr, value) = (self.operand(addr), self.operand(number.unwrap_or(value)));
+        let double = number.is_some();
         if let Some((window, offset)) = via {
             self.window_pointer(window);
             self.if_hinted(BlockType::Empty, true);
             self.window_pointer(window);
             self.read(value);
-            self.host_store(width, offset);
+            self.host_store(width, offset, double);
             self.op().else_();
-            self.slow_store(Runtime::StoreAnywhere, width, addr, value, point);
+            self.slow_store(Runtime::StoreAnywhere, width, addr, value, double, point);
         } else {
             let wanted = self.wanted(width.bytes(), true);
             let found = self.look_up(addr, &wanted);
             self.if_hinted(BlockType::Empty, true);
             self.host_address(addr, found.entry);
             self.read(value);
-            self.host_store(width, 0);
+            self.host_store(width, 0, double);
             self.op().else_();
             self.not_allowed(&found);
-            self.slow_store(Runtime::Store, width, addr, value, point);
+            self.slow_store(Runtime::Store, width, addr, value, double, point);
         }
         self.end();
         self.finish(value);
         self.finish(addr);
     }
 
-    fn host_store(&mut self, width: Width, offset: u32) {
+    /// The double whose bits a value is, if nobody else wants these.
+    fn double_of(&self, value: Value) -> Option<Value> {
+        match self.insts[value.0 as usize] {
+            Inst::Unary(UnaryOp::ToBits, number) if self.is_inline(value) => Some(number),
+            _ => None,
+        }
+    }
+
+    fn host_store(&mut self, width: Width, offset: u32, double: bool) {
         let place = at(offset);
         match width {
+            Width::W64 if double => self.op().f64_store(place),
             Width::W8 => self.op().i64_store8(place),
             Width::W16 => self.op().i64_store16(place),
             Width::W32 => self.op().i64_store32(place),
@@ -198,10 +226,21 @@ impl Emitter<'_> {
         };
     }
 
-    fn slow_store(&mut self, by: Runtime, width: Width, addr: Operand, value: Operand, point: PointId) {
+    fn slow_store(
+        &mut self,
+        by: Runtime,
+        width: Width,
+        addr: Operand,
+        value: Operand,
+        double: bool,
+        point: PointId,
+    ) {
         self.op().local_get(STATE);
         self.read(addr);
         self.read(value);
+        if double {
+            self.op().i64_reinterpret_f64();
+        }
         self.op().i32_const(slow_code(width, point)).call(by.index());
         self.leave_if(self.ways.stopped);
     }
@@ -219,10 +258,10 @@ impl Emitter<'_> {
         let found = self.look_up(addr, &wanted);
         self.if_hinted(BlockType::Result(ValType::I64), true);
         self.host_address(addr, found.entry);
-        self.host_load(width, 0, false);
+        self.host_load(width, 0, LoadKind::Unsigned);
         self.op().else_();
         self.not_allowed(&found);
-        self.slow_load(Runtime::LoadForUpdate, width, addr, point, false);
+        self.slow_load(Runtime::LoadForUpdate, width, addr, point, LoadKind::Unsigned);
         self.end();
         self.finish(addr);
     }

@@ -31,7 +31,7 @@ pub enum Place {
 pub struct Plan {
     /// Each value's place.
     pub places: Vec<Place>,
-    /// Each value's type.
+    /// Each value's type in its local: of a load whose bits are only used as a double, that.
     pub types: Vec<Option<Type>>,
     /// The instruction at which each value is needed last; the block's length is its terminator.
     pub last: Vec<u32>,
@@ -187,6 +187,10 @@ impl<'a> Planner<'a> {
             }
             Inst::Unary(UnaryOp::Sext(width), value) if self.is_only_use_of_load(value, width) => {
                 self.plan.signed[value.0 as usize] = true;
+                Place::Same(value)
+            }
+            Inst::Unary(UnaryOp::FromBits, value) if self.is_only_use_of_load(value, Width::W64) => {
+                self.plan.types[value.0 as usize] = Some(Type::F64);
                 Place::Same(value)
             }
             Inst::Binary(..) | Inst::Unary(..) | Inst::Compare(..) | Inst::Select(..) if once => {
