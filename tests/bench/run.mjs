@@ -25,7 +25,7 @@ const usage = `npm run bench -- [--engines ${Object.keys(engines).join(',')}]
                                 (default ${usual.join(',')}; v86 and its
                                 guest are got on first use)
                  [--kernels ${allKernels.join(',')}]
-                 [--repeat N]   runs of each kernel; the median counts (default 1)
+                 [--repeat N]   boots, and runs of each kernel; the median counts (default 1)
                  [--json FILE]  write the rows there
                  [--svg FILE]   write the chart there (default: docs/bench.svg, when every kernel is run)`;
 
@@ -119,7 +119,7 @@ async function measure({ engines: names, kernels, repeat }, guest, add) {
         return patiently(engine, `${kernel} on ${name}`, engine.run(kernel));
       });
   } finally {
-    for (const engine of open.values()) await engine.close();
+    await Promise.all([...open.values()].map((engine) => engine.close()));
   }
 }
 
