@@ -26,7 +26,7 @@ impl Jit {
         let mut freed = std::mem::take(&mut self.freed);
         let Step { worked, flush } = self.collector.step(&mut freed);
         if flush {
-            self.translations.generation += 1;
+            self.translations.departures.note_all();
         }
         for number in freed.drain(..) {
             let Some(gone) = self.with_keepers(|translations, keepers| translations.free(number, keepers))

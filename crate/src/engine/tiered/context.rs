@@ -56,7 +56,7 @@ pub struct Targets {
     caches: [DefaultBranchTargets; 3],
     /// Of each, whether it may lead to code in pages that are not there in every address space.
     local: [bool; 3],
-    /// Generation of translations that these know: see [`super::Translations::generation`].
+    /// Of what they have to forget, how much they have: see [`super::departures::Departures::count`].
     pub seen: u64,
 }
 
@@ -71,6 +71,12 @@ impl Targets {
     pub fn insert(&mut self, privilege: Privilege, pc: u64, target: Target, global: bool) {
         self.local[number(privilege)] |= !global;
         self.of(privilege).insert(pc, target);
+    }
+
+    /// Forgets the target of `pc` for a privilege, given as its number.
+    pub fn forget(&mut self, pc: u64, privilege: u8) {
+        // There is no privilege 2; the machine's is 3.
+        self.caches[usize::from(privilege.min(2))].remove(pc);
     }
 
     /// Forgets the caches that lead to code of one address space.

@@ -10,6 +10,7 @@
 
 mod collect;
 mod context;
+mod departures;
 mod helpers;
 mod look;
 mod original;
@@ -525,17 +526,21 @@ fn synchronise<B: Bus>(core: &mut Core, code: &mut CodeCache, jit: &mut Jit, bus
     let Some(targets) = &mut core.targets else {
         return;
     };
-    let stale = match flush {
-        FetchFlush::Nothing => false,
-        FetchFlush::Page(page) => jit.translations.covers(page),
-        FetchFlush::AddressSpace => {
-            targets.leave_address_space();
-            false
+    match flush {
+        FetchFlush::Nothing => {}
+        FetchFlush::Page(page) => match jit.translations.covering(page) {
+            Some(entries) => entries.for_each(|key| targets.forget(key.pc, key.privilege)),
+            None => targets.flush(),
+        },
+        FetchFlush::AddressSpace => targets.leave_address_space(),
+        FetchFlush::All => targets.flush(),
+    }
+    let departures = &jit.translations.departures;
+    if targets.seen != departures.count() {
+        match departures.since(targets.seen) {
+            Some(entries) => entries.for_each(|(pc, privilege)| targets.forget(pc, privilege)),
+            None => targets.flush(),
         }
-        FetchFlush::All => true,
-    };
-    if stale || targets.seen != jit.translations.generation {
-        targets.seen = jit.translations.generation;
-        targets.flush();
+        targets.seen = departures.count();
     }
 }

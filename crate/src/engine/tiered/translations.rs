@@ -12,10 +12,13 @@ use crate::jit::{Backend, Code, Tier};
 use rustc_hash::FxHashMap;
 
 use super::collect::Ghosts;
+use super::departures::Departures;
 use super::original::Original;
 
 /// Translations of one address that may sleep.
 const MOST_ASLEEP: usize = 8;
+/// Translations that are named one by one where a page of theirs is no longer what it was; of more, everything is forgotten.
+const MOST_NAMED: usize = 256;
 /// Bytes that a translation takes beside its code, its source and its points, roughly.
 const RECORD: usize = 256;
 
@@ -112,15 +115,15 @@ pub struct Translations {
     by_key: FxHashMap<Key, Versions>,
     /// By guest-physical page.
     by_page: FxHashMap<u64, Vec<u32>>,
-    /// Guest-virtual pages, with how many translations lie in each.
-    virtual_pages: FxHashMap<u64, u32>,
+    /// By guest-virtual page.
+    by_virtual_page: FxHashMap<u64, Vec<u32>>,
     /// Those that sleep, by guest-virtual address of an entry and privilege.
     asleep: FxHashMap<(u64, u8), Vec<u32>>,
     /// Those that sleep, by the guest-physical page in which they lay.
     asleep_by_page: FxHashMap<u64, Vec<u32>>,
     last_number: u32,
-    /// Changes whenever code is given back: who remembers functions forgets them then.
-    pub generation: u64,
+    /// What branch-target caches have to forget.
+    pub departures: Departures,
     /// Translations put to sleep or dropped so far since their source was written.
     pub dropped: u64,
     /// Translations of code that had one before, which was given back.
@@ -143,7 +146,7 @@ impl Translations {
     fn link(&mut self, number: u32, translation: &Translation) {
         for &(virtual_page, physical_page) in &translation.pages {
             self.by_page.entry(physical_page).or_default().push(number);
-            *self.virtual_pages.entry(virtual_page).or_default() += 1;
+            self.by_virtual_page.entry(virtual_page).or_default().push(number);
         }
         for (entry, &key) in (0..).zip(&translation.entries) {
             let versions = self.by_key.entry(key).or_default();
@@ -159,15 +162,9 @@ impl Translations {
 
     /// Makes it one that is not found. Whoever knows its code must forget that.
     fn unlink(&mut self, number: u32, translation: &Translation) {
-        self.generation += 1;
         for (virtual_page, physical_page) in &translation.pages {
             remove_from(&mut self.by_page, physical_page, number);
-            if let Some(count) = self.virtual_pages.get_mut(virtual_page) {
-                *count -= 1;
-                if *count == 0 {
-                    self.virtual_pages.remove(virtual_page);
-                }
-            }
+            remove_from(&mut self.by_virtual_page, virtual_page, number);
         }
         for key in &translation.entries {
             let Some(versions) = self.by_key.get_mut(key) else {
@@ -237,9 +234,14 @@ impl Translations {
             .is_some_and(|versions| versions.next.is_some())
     }
 
-    /// Whether some translation lies in a guest-virtual page.
-    pub fn covers(&self, virtual_page: u64) -> bool {
-        self.virtual_pages.contains_key(&virtual_page)
+    /// The entries of all translations that lie in a guest-virtual page; `None` if they are too many to be named one by one.
+    pub fn covering(&self, virtual_page: u64) -> Option<impl Iterator<Item = &Key>> {
+        let numbers = self
+            .by_virtual_page
+            .get(&virtual_page)
+            .map_or(&[][..], Vec::as_slice);
+        let translations = numbers.iter().filter_map(|number| self.all.get(number));
+        (numbers.len() <= MOST_NAMED).then(|| translations.flat_map(|translation| &translation.entries))
     }
 
     /// Notes what became of a translation that was being compiled. One that was dropped meanwhile is given back.
@@ -285,7 +287,7 @@ impl Translations {
             if entry == 0 {
                 self.end(old, keepers);
             } else {
-                self.generation += 1;
+                self.departures.note(&[key]);
             }
         }
         // Entries of others that have gone since.
@@ -311,7 +313,7 @@ impl Translations {
         for number in numbers {
             self.put_to_sleep(number, keepers);
         }
-        self.generation += 1;
+        self.departures.note_all();
     }
 
     fn put_to_sleep(&mut self, number: u32, keepers: &mut Keepers<'_>) {
@@ -325,12 +327,16 @@ impl Translations {
         if fate != Fate::Keep {
             let gone = self.remove(number, fate, keepers);
             self.miss(gone.as_ref());
+            if let Some(gone) = gone {
+                self.departures.note(&gone.entries);
+            }
             return;
         }
         let Some(mut translation) = self.all.remove(&number) else {
             return;
         };
         self.unlink(number, &translation);
+        self.departures.note(&translation.entries);
         translation.asleep = true;
         let mut too_many = Vec::new();
         for key in &translation.entries {
@@ -384,23 +390,22 @@ impl Translations {
 
     /// Forgets a translation that nobody compiles.
     pub fn forget(&mut self, number: u32, keepers: &mut Keepers<'_>) {
-        let generation = self.generation;
-        self.end(number, keepers);
         // It had no code that anybody could remember.
-        self.generation = generation;
+        let fate = keepers.collector.done(number);
+        self.remove(number, fate, keepers);
     }
 
     /// Nobody looks for a translation any more.
     fn end(&mut self, number: u32, keepers: &mut Keepers<'_>) {
         let fate = keepers.collector.done(number);
-        self.remove(number, fate, keepers);
+        if let Some(gone) = self.remove(number, fate, keepers) {
+            self.departures.note(&gone.entries);
+        }
     }
 
     /// Frees a translation that the collector has named. Branch-target caches were emptied if they could know it.
     pub fn free(&mut self, number: u32, keepers: &mut Keepers<'_>) -> Option<Translation> {
-        let generation = self.generation;
         let freed = self.remove(number, Fate::Free, keepers);
-        self.generation = generation;
         self.miss(freed.as_ref());
         freed
     }
@@ -435,7 +440,7 @@ impl Translations {
             && let State::Ready(old) = &mut translation.state
         {
             *old = code;
-            self.generation += 1;
+            self.departures.note(&translation.entries);
         }
     }
 

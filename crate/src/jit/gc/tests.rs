@@ -96,7 +96,9 @@ impl World {
     }
 
     fn follow(&mut self, number: u32, fate: Fate) {
-        self.flush();
+        for cache in &mut self.caches {
+            cache.remove(&number);
+        }
         match fate {
             Fate::Keep => {
                 let bytes = self.all[&number].1;
