@@ -100,7 +100,10 @@ async function measure({ engines: names, kernels, repeat }, guest, add) {
   const open = new Map();
   const inTurn = async (kernel, times, run) => {
     const runs = new Map(names.map((name) => [name, []]));
-    for (let i = 0; i < times; i++) for (const name of names) runs.get(name).push(await run(name));
+    for (let i = 0; i < times; i++) {
+      // Back and forth: nobody comes always after the same.
+      for (const name of i % 2 === 0 ? names : names.toReversed()) runs.get(name).push(await run(name));
+    }
     if (!kernels.includes(kernel)) return;
     for (const name of names) if (runs.get(name)[0]) add(row(kernel, name, runs.get(name)));
   };

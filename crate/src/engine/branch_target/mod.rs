@@ -2,8 +2,8 @@
 //!
 //! It is set-associative; sets, ways and replacement policy are parameters of the type, and [`DefaultBranchTargets`] is
 //! what measurement chose (`docs/jit.md`). Keys are addresses only. The owner keeps one cache for each hart and
-//! privilege, or flushes on a change of privilege; and it flushes when translations change, which costs only as much as was
-//! inserted since the last flush.
+//! privilege, or flushes on a change of privilege; it removes what goes, or flushes, which costs only as much as was inserted
+//! since the last flush.
 //!
 //! # What compiled code may rely on
 //!

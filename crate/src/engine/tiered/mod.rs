@@ -418,6 +418,7 @@ fn mapped<B: Bus>(core: &mut Core, bus: &mut B, pages: &[(u64, u64)]) -> Option<
 }
 
 /// Runs `core` for about `instructions` instructions, as [`interpreter::run`] does.
+// Inlined, it would make its caller so large that V8 takes the caller, called for each turn, for hot and optimises it again.
 #[inline(never)]
 pub fn run<B: Bus>(
     core: &mut Core,

@@ -2,7 +2,7 @@
 
 use super::check;
 use super::programs::{EBREAK, WFI, addi, auipc, branch, jal, jalr};
-use crate::ir::{Block, Terminator};
+use crate::ir::{Block, Inst, Terminator};
 use crate::isa::riscv::decode::decode;
 use crate::isa::riscv::insn::Insn;
 use crate::jit::region::{Formed, Limits, NoProfile, Profile, Source, form};
@@ -209,4 +209,50 @@ fn indirect_jumps_are_compared_with_their_usual_targets() {
         .filter(|block| matches!(block.end, Terminator::Branch { .. }));
     assert_eq!(compares.count(), 2);
     assert!(formed.region.leads_anywhere());
+}
+
+/// `fadd.d fa0, fa0, fa1`
+const FADD: u32 = 0x02b5_7553;
+
+/// The blocks at an address that ask whether floating point is on, and of them those that do nothing else.
+fn asking(formed: &Formed, pc: u64) -> (usize, usize) {
+    let blocks = formed.region.blocks.iter().filter(|block| block.pc == pc);
+    let asks = |block: &&Block| block.insts.iter().any(|inst| matches!(inst, Inst::ExitIf { .. }));
+    let asking: Vec<_> = blocks.filter(asks).collect();
+    (
+        asking.len(),
+        asking.iter().filter(|block| block.retired == 0).count(),
+    )
+}
+
+#[test]
+fn loops_are_asked_about_floating_point_in_front() {
+    // Come to from code that asks nothing: by a block of its own.
+    let come_to = formed(&[addi(5, 0, 10), FADD, addi(5, 5, -1), branch(1, 5, 0, -8), WFI]);
+    assert_eq!(asking(&come_to, START + 4), (1, 1));
+    // From code that has asked: by nobody.
+    let known = formed(&[
+        FADD,
+        addi(5, 0, 10),
+        FADD,
+        addi(5, 5, -1),
+        branch(1, 5, 0, -8),
+        WFI,
+    ]);
+    assert_eq!(asking(&known, START + 8), (0, 0));
+    // Entered itself: by the block for that.
+    let entered = formed(&[FADD, addi(5, 5, -1), branch(1, 5, 0, -8), WFI]);
+    assert_eq!(asking(&entered, START), (1, 1));
+    // Two ways in, neither of which asks: by one block.
+    let twice = formed(&[
+        branch(1, 6, 0, 12),
+        addi(5, 0, 10),
+        jal(0, 8),
+        addi(5, 0, 20),
+        FADD,
+        addi(5, 5, -1),
+        branch(1, 5, 0, -8),
+        WFI,
+    ]);
+    assert_eq!(asking(&twice, START + 16), (1, 1));
 }
