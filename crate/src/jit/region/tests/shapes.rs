@@ -230,7 +230,7 @@ fn loops_are_asked_about_floating_point_in_front() {
     // Come to from code that asks nothing: by a block of its own.
     let come_to = formed(&[addi(5, 0, 10), FADD, addi(5, 5, -1), branch(1, 5, 0, -8), WFI]);
     assert_eq!(asking(&come_to, START + 4), (1, 1));
-    // From code that has asked: by nobody.
+    // From code that has asked: at once; who asks is for those that enter the loop itself.
     let known = formed(&[
         FADD,
         addi(5, 0, 10),
@@ -239,7 +239,16 @@ fn loops_are_asked_about_floating_point_in_front() {
         branch(1, 5, 0, -8),
         WFI,
     ]);
-    assert_eq!(asking(&known, START + 8), (0, 0));
+    assert_eq!(asking(&known, START + 8), (1, 1));
+    let first = known
+        .region
+        .blocks
+        .iter()
+        .find(|block| block.pc == START && block.retired > 0);
+    let Some(Terminator::Jump(next)) = first.map(|block| block.end) else {
+        panic!("{first:?}")
+    };
+    assert_eq!(known.region.block(next).retired, 3);
     // Entered itself: by the block for that.
     let entered = formed(&[FADD, addi(5, 5, -1), branch(1, 5, 0, -8), WFI]);
     assert_eq!(asking(&entered, START), (1, 1));
