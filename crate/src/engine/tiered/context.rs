@@ -64,19 +64,18 @@ impl Targets {
     /// The cache of `privilege`.
     #[inline]
     pub fn of(&mut self, privilege: Privilege) -> &mut DefaultBranchTargets {
-        &mut self.caches[number(privilege)]
+        &mut self.caches[cache(privilege as u8)]
     }
 
     /// Remembers the target of `pc` for `privilege`; `global` if its code is the same in every address space.
     pub fn insert(&mut self, privilege: Privilege, pc: u64, target: Target, global: bool) {
-        self.local[number(privilege)] |= !global;
+        self.local[cache(privilege as u8)] |= !global;
         self.of(privilege).insert(pc, target);
     }
 
     /// Forgets the target of `pc` for a privilege, given as its number.
     pub fn forget(&mut self, pc: u64, privilege: u8) {
-        // There is no privilege 2; the machine's is 3.
-        self.caches[usize::from(privilege.min(2))].remove(pc);
+        self.caches[cache(privilege)].remove(pc);
     }
 
     /// Forgets the caches that lead to code of one address space.
@@ -103,13 +102,10 @@ impl Targets {
     }
 }
 
-/// Which cache is that of `privilege`.
-fn number(privilege: Privilege) -> usize {
-    match privilege {
-        Privilege::User => 0,
-        Privilege::Supervisor => 1,
-        Privilege::Machine => 2,
-    }
+/// Which cache is that of the privilege with this number.
+fn cache(privilege: u8) -> usize {
+    // There is no privilege 2; the machine's is 3.
+    usize::from(privilege.min(2))
 }
 
 /// Where everything is in a [`Core`].

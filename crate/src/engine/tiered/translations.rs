@@ -5,6 +5,9 @@
 //! it to sleep: nobody finds it, until its source is seen to be what it was, here or in other pages. What is kept is up
 //! to the collector ([`crate::jit::gc`]).
 
+#[cfg(test)]
+mod tests;
+
 use crate::ir::Point;
 use crate::isa::riscv::hart::Privilege;
 use crate::jit::gc::{Collector, Fate};

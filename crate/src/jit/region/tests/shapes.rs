@@ -227,41 +227,31 @@ fn asking(formed: &Formed, pc: u64) -> (usize, usize) {
 
 #[test]
 fn loops_are_asked_about_floating_point_in_front() {
-    // Come to from code that asks nothing: by a block of its own.
-    let come_to = formed(&[addi(5, 0, 10), FADD, addi(5, 5, -1), branch(1, 5, 0, -8), WFI]);
-    assert_eq!(asking(&come_to, START + 4), (1, 1));
-    // From code that has asked: at once; who asks is for those that enter the loop itself.
-    let known = formed(&[
-        FADD,
-        addi(5, 0, 10),
-        FADD,
-        addi(5, 5, -1),
-        branch(1, 5, 0, -8),
-        WFI,
-    ]);
-    assert_eq!(asking(&known, START + 8), (1, 1));
-    let first = known
-        .region
-        .blocks
-        .iter()
-        .find(|block| block.pc == START && block.retired > 0);
-    let Some(Terminator::Jump(next)) = first.map(|block| block.end) else {
-        panic!("{first:?}")
+    const ROUND: u32 = 3;
+    let loop_after = |before: &[u32]| {
+        let code = [before, &[FADD, addi(5, 5, -1), branch(1, 5, 0, -8), WFI]].concat();
+        (formed(&code), START + 4 * before.len() as u64)
     };
-    assert_eq!(known.region.block(next).retired, 3);
+    let reached_from_the_start = |formed: &Formed| {
+        let mut first = formed.region.blocks.iter().filter(|block| block.pc == START);
+        let end = first.find(|block| block.retired > 0).map(|block| block.end);
+        match end {
+            Some(Terminator::Jump(next)) => formed.region.block(next).retired,
+            other => panic!("{other:?}"),
+        }
+    };
+    // Come to from code that asks nothing: by a block of its own.
+    let (come_to, head) = loop_after(&[addi(5, 0, 10)]);
+    assert_eq!(asking(&come_to, head), (1, 1));
+    assert_eq!(reached_from_the_start(&come_to), 0);
+    // From code that has asked: at once; who asks is for those that enter the loop itself.
+    let (known, head) = loop_after(&[FADD, addi(5, 0, 10)]);
+    assert_eq!(asking(&known, head), (1, 1));
+    assert_eq!(reached_from_the_start(&known), ROUND);
     // Entered itself: by the block for that.
-    let entered = formed(&[FADD, addi(5, 5, -1), branch(1, 5, 0, -8), WFI]);
-    assert_eq!(asking(&entered, START), (1, 1));
+    let (entered, head) = loop_after(&[]);
+    assert_eq!(asking(&entered, head), (1, 1));
     // Two ways in, neither of which asks: by one block.
-    let twice = formed(&[
-        branch(1, 6, 0, 12),
-        addi(5, 0, 10),
-        jal(0, 8),
-        addi(5, 0, 20),
-        FADD,
-        addi(5, 5, -1),
-        branch(1, 5, 0, -8),
-        WFI,
-    ]);
-    assert_eq!(asking(&twice, START + 16), (1, 1));
+    let (twice, head) = loop_after(&[branch(1, 6, 0, 12), addi(5, 0, 10), jal(0, 8), addi(5, 0, 20)]);
+    assert_eq!(asking(&twice, head), (1, 1));
 }
