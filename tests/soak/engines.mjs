@@ -1,8 +1,9 @@
 // Where the guest of the soak test runs: natively, or in a page. Beside what each engine has
 //
-//   figures()    -> the machine's figures now, and what its process uses:
-//                   { at_s, cpu_s, rss_mb, instructions, guest_mb, code_mb, regions, gc }
-//   loops        how often the guest's functions run: often enough to be compiled, and some more
+//   figures()           -> the machine's figures now, and what its process uses:
+//                          { at_s, cpu_s, rss_mb, instructions, guest_mb, code_mb, regions, gc }
+//   pause(), resume()   hold the machine, which uses no CPU then, and let it go on
+//   loops               how often the guest's functions run: often enough to be compiled, and some more
 //
 // where `gc` is what the collector says of itself, or null where it says nothing.
 import { Page } from '../bench/engines/page.mjs';
@@ -38,6 +39,14 @@ class NativeSoak extends Tabvisor {
       const figures = JSON.parse(line);
       for (const done of this.#waiting.splice(0)) done(figures);
     }
+  }
+
+  pause() {
+    this.child.kill('SIGSTOP');
+  }
+
+  resume() {
+    this.child.kill('SIGCONT');
   }
 
   /** Those of the next line, so that instructions, time and memory are of the same moment. */
@@ -77,6 +86,14 @@ class PageSoak extends Page {
 
   constructor(gc) {
     super('jit', false, { gc });
+  }
+
+  pause() {
+    return this.page.evaluate(() => window.tabvisor.machine.pause());
+  }
+
+  resume() {
+    return this.page.evaluate(() => window.tabvisor.machine.start());
   }
 
   async figures() {

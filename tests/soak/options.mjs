@@ -9,7 +9,8 @@ export const MODES = ['generational', 'simple', 'off'];
 export const usage = `npm run soak -- [--where ${WHERE.join('|')}]    where the machine runs (default: both, one after the other)
                 [--guest ${GUESTS.join('|')}]    what the guest does: churn makes code for ever, exec
                                        programs (default: both)
-                [--minutes N]          how long, each (default 30)
+                [--minutes N]          how long, each (default 30); from 15 on, ten more for a fresh guest
+                                       to compare with, where code is collected by generation
                 [--gc ${MODES.join('|')}]
                                        how translated code is collected (default generational)
                 [--json FILE]          write the samples there: an object; of several runs a list`;

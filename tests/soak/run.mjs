@@ -3,32 +3,30 @@
 // The Debian guest is booted with a program of ours, which says once in a second how far it is and checks the result of all
 // code it makes. Meanwhile we look at the process that runs it.
 import { writeFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 
 import { prepareGuest } from './build.mjs';
+import { takeTurns, wait } from './control.mjs';
 import { PLACES } from './engines.mjs';
+import { SoakGuest } from './guest.mjs';
 import { UsageError, parse, usage } from './options.mjs';
-import { addSample, emptyRun, follow, lastLine } from './samples.mjs';
-import { interval, judge } from './verdict.mjs';
+import { addSample, emptyRun, lastLine } from './samples.mjs';
+import { interval, judge, wantsControl } from './verdict.mjs';
 import { Yardstick } from './yardstick.mjs';
 
 /** One run, with all samples there are if it fails. */
-async function soak({ where, guest, minutes, gc }, images) {
-  const engine = PLACES[where](gc);
+async function soak(wanted, images) {
+  const { where, guest, minutes, gc } = wanted;
   const interval_s = interval(minutes);
   const run = emptyRun({ where, guest, gc, minutes, interval_s });
   const yardstick = new Yardstick();
-  let program;
+  const guests = [new SoakGuest(wanted)];
+  const [aged] = guests;
   try {
-    await engine.boot(images);
-    engine.console.send(`/${guest} ${engine.loops}\r`);
-    program = follow(engine.console);
+    const program = await aged.start(images);
     const started = Date.now();
     const at = async (seconds) => {
-      const left = Math.max(0, started + seconds * 1000 - Date.now());
-      // Not waited for when the program has failed.
-      await Promise.race([sleep(left, undefined, { ref: false }), program.end]);
-      return Promise.race([engine.figures(), program.end]);
+      await wait(Math.max(0, started / 1000 + seconds - Date.now() / 1000), program);
+      return Promise.race([aged.figures(), program.end]);
     };
     let last = await at(0);
     yardstick.take();
@@ -39,12 +37,18 @@ async function soak({ where, guest, minutes, gc }, images) {
       console.log(`  ${lastLine(run)}`);
       last = now;
     }
+    if (wantsControl(run)) {
+      await aged.hold(program);
+      console.log('  a fresh guest, to compare with');
+      const fresh = new SoakGuest(wanted);
+      guests.push(fresh);
+      run.control = await takeTurns(aged, fresh, await fresh.start(images));
+    }
   } catch (error) {
     run.failure = error.message;
   } finally {
     yardstick.stop();
-    program?.stop();
-    await engine.close();
+    await Promise.all(guests.map((guest) => guest.close()));
   }
   return run;
 }

@@ -28,14 +28,21 @@ export function emptyRun({ where, guest, gc, minutes, interval_s }) {
     pause_ms: null,
     revived: null,
     recompiled: null,
+    // Of long runs: `mips` of this guest and of a fresh one, which took turns afterwards.
+    control: null,
   };
+}
+
+/** Million instructions for each second of CPU between two of an engine's figures. */
+export function mips(last, now) {
+  return rounded((now.instructions - last.instructions) / 1e6 / (now.cpu_s - last.cpu_s));
 }
 
 /** Adds a sample to the run; `last` and `now` are an engine's figures from its beginning and its end, `host` is the host's speed. */
 export function addSample(run, last, now, iterations, host) {
   const millions = (now.instructions - last.instructions) / 1e6;
   run.rss_mb.push(rounded(now.rss_mb));
-  run.mips.push(rounded(millions / (now.cpu_s - last.cpu_s)));
+  run.mips.push(mips(last, now));
   run.mips_wall.push(rounded(millions / (now.at_s - last.at_s)));
   run.host.push(rounded(host));
   run.iterations.push(iterations);

@@ -8,11 +8,13 @@ import { fileURLToPath } from 'node:url';
 
 import { Console } from '../bench/console.mjs';
 import { PROGRAMS, buildProgram, prepareGuest } from './build.mjs';
+import { takeTurns } from './control.mjs';
 import { PLACES } from './engines.mjs';
+import { SoakGuest } from './guest.mjs';
 import { residentMib, shareMib } from './memory.mjs';
 import { UsageError, parse } from './options.mjs';
 import { addSample, emptyRun, follow, lastLine } from './samples.mjs';
-import { drift, interval, judge } from './verdict.mjs';
+import { drift, interval, judge, wantsControl } from './verdict.mjs';
 import { Yardstick } from './yardstick.mjs';
 
 const runner = join(dirname(fileURLToPath(import.meta.url)), 'run.mjs');
@@ -101,6 +103,66 @@ test('a run is good when memory, throughput and pauses stay within their limits'
   assert.deepEqual(missed(made({ pause_ms: null })), []);
   assert.match(judge(made({ pause_ms: null })).lines.at(-1), /says nothing/);
   assert.match(judge(made({ rss: [300, 450] })).lines[0], /MISSED$/);
+});
+
+test('throughput of a long run is held against that of a fresh guest', () => {
+  const long = { gc: 'generational', minutes: 30 };
+  assert.equal(wantsControl(long), true);
+  assert.equal(wantsControl({ ...long, minutes: 10 }), false);
+  assert.equal(wantsControl({ ...long, gc: 'off' }), false);
+
+  // Slower than it was, and so is a fresh guest; one turn was disturbed.
+  const slower = { mips: [400, 200], control: { aged: [190, 90, 200], fresh: [200, 195, 210] } };
+  const { lines, wrong } = judge(made(slower));
+  assert.deepEqual(wrong, []);
+  assert.match(lines[1], /0\.57 times$/);
+  assert.equal(lines[2], 'throughput in turns with a fresh guest 190 and 200, 0.95 times (at least 0.9)');
+  const aged = made({ control: { aged: [170, 170, 170], fresh: [200, 200, 200] } });
+  assert.match(judge(aged).wrong[0], /170 and 200, 0\.85 times/);
+});
+
+/** A guest that runs as fast as it is said, and notes what is done with it. */
+function pretended(name, speed, done, program) {
+  let at = 0;
+  return {
+    resume: async () => (done.push(name), program),
+    hold: async () => void done.push(`hold ${name}`),
+    figures: async () => ({ instructions: ++at * speed * 1e6, cpu_s: at }),
+  };
+}
+
+test('two guests take turns, one of them at a time, until a program fails', async () => {
+  const done = [];
+  const program = { end: new Promise(() => {}) };
+  const settings = { settled_s: 0, pairs: 2, turn_s: 0 };
+  const aged = pretended('aged', 90, done, program);
+  const fresh = pretended('fresh', 100, done, program);
+  assert.deepEqual(await takeTurns(aged, fresh, program, settings), { aged: [90, 90], fresh: [100, 100] });
+  const pair = ['aged', 'hold aged', 'fresh', 'hold fresh'];
+  assert.deepEqual(done, ['hold fresh', ...pair, ...pair.slice(2), ...pair.slice(0, 2)]);
+
+  const failed = { end: Promise.reject(new Error('SOAK-FAILED')) };
+  await assert.rejects(takeTurns(aged, fresh, failed, { ...settings, settled_s: 60 }), /SOAK-FAILED/);
+  const later = pretended('fresh', 100, done, failed);
+  await assert.rejects(takeTurns(aged, later, program, { ...settings, turn_s: 60 }), /SOAK-FAILED/);
+});
+
+test('a guest that is held does nothing, and goes on afterwards', { timeout: 300_000 }, async () => {
+  const guest = new SoakGuest({ where: 'native', guest: 'exec', gc: 'generational' });
+  try {
+    const first = await guest.start(prepareGuest());
+    await Promise.race([guest.figures(), first.end]);
+    await guest.hold(first);
+    const before = guest.engine.cpu();
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    assert.equal(guest.engine.cpu(), before);
+    const second = await guest.resume();
+    await Promise.race([guest.figures(), second.end]);
+    assert.ok(guest.engine.cpu() > before);
+    second.stop();
+  } finally {
+    await guest.close();
+  }
 });
 
 test('without a collector memory must grow, and a simple one is only looked at', () => {

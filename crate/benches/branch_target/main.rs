@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use criterion::{BenchmarkId, Criterion};
 use tabvisor::engine::branch_target::{BranchTargetCache, DefaultBranchTargets, FOLD_SHIFT, Target};
+use tabvisor::mem::PAGE_SIZE;
 use tabvisor::mem::replacement::{Fifo, Lfu, Lru, Random, Replacement, TreePlru};
 use traces::{Event, Trace};
 
@@ -65,6 +66,16 @@ fn unfold(pc: u64, sets: usize) -> u64 {
     pc ^ (pc >> FOLD_SHIFT & (sets as u64 - 1)) << 1
 }
 
+/// Forgets the targets in the virtual page of `vaddr`, of which nobody has kept a list here.
+fn flush_page<const SETS: usize, const WAYS: usize, P: Replacement<WAYS>>(
+    cache: &mut BranchTargetCache<SETS, WAYS, P>,
+    vaddr: u64,
+) {
+    for offset in (0..PAGE_SIZE).step_by(2) {
+        cache.remove(vaddr & !(PAGE_SIZE - 1) | offset);
+    }
+}
+
 fn play<const SETS: usize, const WAYS: usize, P: Replacement<WAYS>>(
     trace: &Trace,
     asker: Asker,
@@ -93,7 +104,7 @@ fn play<const SETS: usize, const WAYS: usize, P: Replacement<WAYS>>(
                 }
             }
             Event::FlushAll => caches.iter_mut().for_each(BranchTargetCache::flush),
-            Event::FlushPage(page) => caches.iter_mut().for_each(|cache| cache.flush_page(page)),
+            Event::FlushPage(page) => caches.iter_mut().for_each(|cache| flush_page(cache, page)),
         }
     }
     Outcome {

@@ -65,15 +65,6 @@ pub struct BranchTargetStats {
     pub flushes: u64,
 }
 
-/// Bits that tell which pages have targets, roughly.
-const PAGE_BITS: usize = 1024;
-
-/// The bit of the page of `pc`: its word and the bit in it.
-fn page_bit(pc: u64) -> (usize, u64) {
-    let hash = (pc >> FOLD_SHIFT ^ pc >> (FOLD_SHIFT + 10)) as usize % PAGE_BITS;
-    (hash / 64, 1 << (hash % 64))
-}
-
 /// A cache of `SETS` sets (a power of two) of `WAYS` targets, from which `P` chooses what gives way.
 #[derive(Debug)]
 pub struct BranchTargetCache<const SETS: usize, const WAYS: usize, P: Replacement<WAYS>> {
@@ -82,8 +73,6 @@ pub struct BranchTargetCache<const SETS: usize, const WAYS: usize, P: Replacemen
     known: Box<[P::Set]>,
     /// A bit for each set that may hold something.
     dirty: Box<[u64]>,
-    /// A bit for each hash of a page that may have targets.
-    pages: [u64; PAGE_BITS / 64],
     policy: P,
     stats: BranchTargetStats,
 }
@@ -100,7 +89,6 @@ impl<const SETS: usize, const WAYS: usize, P: Replacement<WAYS>> Default
             entries: vec![[Entry::EMPTY; WAYS]; SETS].into_boxed_slice(),
             known: vec![P::EMPTY; SETS].into_boxed_slice(),
             dirty: vec![0; SETS.div_ceil(64)].into_boxed_slice(),
-            pages: [0; PAGE_BITS / 64],
             policy: P::default(),
             stats: BranchTargetStats::default(),
         }
@@ -162,8 +150,6 @@ impl<const SETS: usize, const WAYS: usize, P: Replacement<WAYS>> BranchTargetCac
             self.entries[set][way] = Entry { pc, ..Entry::EMPTY };
             self.policy.fill(&mut self.known[set], way);
             self.dirty[set / 64] |= 1 << (set % 64);
-            let (word, bit) = page_bit(pc);
-            self.pages[word] |= bit;
             way
         };
         self.entries[set][way].point_to(target);
@@ -181,33 +167,6 @@ impl<const SETS: usize, const WAYS: usize, P: Replacement<WAYS>> BranchTargetCac
         Some(entry.target())
     }
 
-    /// Forgets every target for which `keep` says no, as when regions are dropped.
-    pub fn retain(&mut self, mut keep: impl FnMut(u64, Target) -> bool) {
-        self.pages.fill(0);
-        for set in Dirty::new(&self.dirty) {
-            for entry in &mut self.entries[set] {
-                if entry.pc == NO_PC {
-                    continue;
-                }
-                if keep(entry.pc, entry.target()) {
-                    let (word, bit) = page_bit(entry.pc);
-                    self.pages[word] |= bit;
-                } else {
-                    *entry = Entry::EMPTY;
-                }
-            }
-        }
-    }
-
-    /// Forgets the targets in the virtual page of `vaddr`. That is cheap where it has none, as most pages that a guest names
-    /// in `sfence.vma`.
-    pub fn flush_page(&mut self, vaddr: u64) {
-        let (word, bit) = page_bit(vaddr);
-        if self.pages[word] & bit != 0 {
-            self.retain(|pc, _| (pc ^ vaddr) >> 12 != 0);
-        }
-    }
-
     /// Forgets everything. Only sets that were filled since the last flush are written.
     pub fn flush(&mut self) {
         self.stats.flushes += 1;
@@ -216,7 +175,6 @@ impl<const SETS: usize, const WAYS: usize, P: Replacement<WAYS>> BranchTargetCac
             self.known[set] = P::EMPTY;
         }
         self.dirty.fill(0);
-        self.pages.fill(0);
     }
 
     /// What happened so far.

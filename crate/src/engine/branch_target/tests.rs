@@ -14,10 +14,7 @@ enum Step {
     Remove(u64),
     /// Compiled code goes there, and counts it if told so.
     Inline(u64, bool),
-    /// Regions whose function has this remainder are dropped.
-    Retain(usize),
     Flush,
-    FlushPage(u64),
 }
 
 fn target() -> impl Strategy<Value = Target> {
@@ -41,9 +38,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         8 => (address(), target()).prop_map(|(pc, target)| Step::Insert(pc, target)),
         2 => address().prop_map(Step::Remove),
         4 => (address(), any::<bool>()).prop_map(|(pc, counts)| Step::Inline(pc, counts)),
-        1 => (0_usize..4).prop_map(Step::Retain),
         1 => Just(Step::Flush),
-        1 => address().prop_map(Step::FlushPage),
     ];
     prop::collection::vec(step, 1..300)
 }
@@ -152,17 +147,6 @@ fn check<const SETS: usize, const WAYS: usize, P: Replacement<WAYS>>(steps: &[St
                 let expected = model.get(&pc).map(|known| known.target);
                 let expected = expected.map(|target| (target.function as u64, u64::from(target.entry)));
                 assert_eq!(inline_hit(&mut cache, pc, counts), expected);
-            }
-            Step::Retain(remainder) => {
-                cache.retain(|pc, target| {
-                    assert_eq!(model[&pc].target, target);
-                    target.function % 4 != remainder
-                });
-                model.retain(|_, known| known.target.function % 4 != remainder);
-            }
-            Step::FlushPage(page) => {
-                cache.flush_page(page);
-                model.retain(|pc, _| pc >> 12 != page >> 12);
             }
             Step::Flush => {
                 cache.flush();
