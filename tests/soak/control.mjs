@@ -38,6 +38,11 @@ export async function takeTurns(aged, fresh, program, { settled_s, pairs, turn_s
 }
 
 /** Waits, unless the program fails. */
-export function wait(seconds, program) {
-  return Promise.race([sleep(seconds * 1000, undefined, { ref: false }), program.end]);
+export async function wait(seconds, program) {
+  const stop = new AbortController();
+  try {
+    await Promise.race([sleep(seconds * 1000, undefined, { signal: stop.signal }), program.end]);
+  } finally {
+    stop.abort();
+  }
 }

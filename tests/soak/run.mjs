@@ -29,11 +29,11 @@ async function soak(wanted, images) {
       return Promise.race([aged.figures(), program.end]);
     };
     let last = await at(0);
-    yardstick.take();
+    await yardstick.take();
     const count = Math.floor((minutes * 60) / interval_s);
     for (let n = 1; n <= count; n++) {
       const now = await at(n * interval_s);
-      addSample(run, last, now, program.iterations, yardstick.take());
+      addSample(run, last, now, program.iterations, await yardstick.take());
       console.log(`  ${lastLine(run)}`);
       last = now;
     }
