@@ -67,7 +67,7 @@ test('the end is compared with minute 5, or with a third of a shorter run', () =
   const minutes = Array.from({ length: 30 }, (_, n) => n + 1);
   assert.deepEqual(drift(minutes, 60), { before: 6, after: 29 });
   // One minute: from 20 s on, two samples each.
-  assert.deepEqual(drift([10, 20, 30, 40, 50, 60], 10), { before: 30, after: 60 });
+  assert.deepEqual(drift([10, 20, 30, 40, 50, 60], 10), { before: 25, after: 55 });
   assert.deepEqual(drift([7, 8, 9], 10), { before: 7, after: 9 });
   assert.deepEqual(drift([7], 10), { before: 7, after: 7 });
   // One odd sample changes nothing.
@@ -112,11 +112,11 @@ test('throughput of a long run is held against that of a fresh guest', () => {
   assert.equal(wantsControl({ ...long, gc: 'off' }), false);
 
   // Slower than it was, and so is a fresh guest; one turn was disturbed.
-  const slower = { mips: [400, 200], control: { aged: [190, 90, 200], fresh: [200, 195, 210] } };
+  const slower = { mips: [400, 200], control: { aged: [190, 90, 200, 188], fresh: [200, 195, 210, 200] } };
   const { lines, wrong } = judge(made(slower));
   assert.deepEqual(wrong, []);
   assert.match(lines[1], /0\.57 times$/);
-  assert.equal(lines[2], 'throughput in turns with a fresh guest 190 and 200, 0.95 times (at least 0.9)');
+  assert.equal(lines[2], 'throughput in turns with a fresh guest 189 and 200, 0.94 times (at least 0.9)');
   const aged = made({ control: { aged: [170, 170, 170], fresh: [200, 200, 200] } });
   assert.match(judge(aged).wrong[0], /170 and 200, 0\.85 times/);
 });

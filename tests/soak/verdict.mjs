@@ -24,8 +24,11 @@ export function wantsControl({ gc, minutes }) {
   return gc === 'generational' && minutes >= CONTROLLED_MIN;
 }
 
+/** The median. */
 function middle(values) {
-  return [...values].sort((a, b) => a - b)[values.length >> 1];
+  const sorted = [...values].sort((a, b) => a - b);
+  const half = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
 }
 
 /** The value at the end over that of `minutes` 5, or of the end of the first third of a run that is shorter than 15. */
@@ -78,7 +81,7 @@ export function judge(run) {
         lines.push(speed.line);
         const { aged, fresh } = run.control;
         const control = middle(aged.map((value, pair) => value / fresh[pair]));
-        const both = `in turns with a fresh guest ${middle(aged)} and ${middle(fresh)}`;
+        const both = `in turns with a fresh guest ${middle(aged).toFixed(0)} and ${middle(fresh).toFixed(0)}`;
         check(
           `throughput ${both}, ${control.toFixed(2)} times (at least ${1 - DRIFT})`,
           control >= 1 - DRIFT,
