@@ -21,14 +21,23 @@ export const tabvisor = path.join(root, 'target/release/tabvisor');
 /** The folder of wasm-bindgen's two programs. */
 export const bindgen = path.join(build, 'bindgen/debug');
 
-/** Sets up. With `test`, a guest that cannot be got is an error, and the tests' own tools are installed. */
-export async function setup({ test = false } = {}) {
+/**
+ * Sets up. With `test`, a guest that cannot be got is an error, and the tests' own tools are installed. `meanwhile` is
+ * called to compile what else is needed while the command line is built, which for most of the time takes one core.
+ */
+export async function setup({ test = false, meanwhile = async () => {} } = {}) {
   checkNode();
   await checkRust();
   await nodePackages();
   if (test) await installTestPackages();
   await installWasmTarget();
   await bindgenPrograms();
+  const compiling = meanwhile();
+  try {
+    await commandLine();
+  } finally {
+    await compiling;
+  }
   await guests(test);
 }
 
@@ -93,9 +102,12 @@ function bindgenPrograms() {
   );
 }
 
-async function guests(test) {
+function commandLine() {
   const flags = ['build', '--release', '--locked', '--bin', 'tabvisor'];
-  await step('tabvisor, the command line', () => run('cargo', flags), UNCHANGED);
+  return step('tabvisor, the command line', () => run('cargo', flags), UNCHANGED);
+}
+
+async function guests(test) {
   // Only tests need Python; others get it when they ask for it.
   const names = ['debian', 'opensbi', 'u-boot', ...(test ? ['python'] : [])];
   try {

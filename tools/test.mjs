@@ -9,37 +9,32 @@ import path from 'node:path';
 import { buildPage, buildWasm } from './build.mjs';
 import { LINTS, types } from './lint.mjs';
 import { Failure, build, main, root, run, since, step, which } from './lib/steps.mjs';
-import { bindgen, setup, tabvisor } from './setup.mjs';
+import { UNCHANGED, bindgen, setup, tabvisor } from './setup.mjs';
 import { countCargo, countTap, countWasm } from './lib/counts.mjs';
 
 const logs = path.join(build, 'logs');
-const webTarget = 'wasm32-unknown-unknown';
+const NATIVE_TESTS = ['test', '--locked', '--workspace', '--no-fail-fast'];
+
+const WASM_TESTS = [
+  ...['test', '--locked', '--target', 'wasm32-unknown-unknown'],
+  ...['wasm', 'wasm_code', 'wasm_lockstep'].flatMap((name) => ['--test', name]),
+];
+
+/** Compiles tests, so that their steps need not. What fails here fails again in its step, which tells of it. */
+async function compile(tests) {
+  for (const flags of tests) await run('cargo', [...flags, '--no-run']).catch(() => {});
+}
 
 /** Runs the wasm-bindgen tests; `env` chooses where. */
 function wasmTests(log, env = {}) {
-  return run(
-    'cargo',
-    [
-      'test',
-      '--locked',
-      '--target',
-      webTarget,
-      '--test',
-      'wasm',
-      '--test',
-      'wasm_code',
-      '--test',
-      'wasm_lockstep',
-    ],
-    {
-      log,
-      env: {
-        CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER: path.join(bindgen, 'wasm-bindgen-test-runner'),
-        WASM_BINDGEN_TEST_TIMEOUT: '300',
-        ...env,
-      },
+  return run('cargo', WASM_TESTS, {
+    log,
+    env: {
+      CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER: path.join(bindgen, 'wasm-bindgen-test-runner'),
+      WASM_BINDGEN_TEST_TIMEOUT: '300',
+      ...env,
     },
-  );
+  });
 }
 
 /** Runs Node's tests in a folder, one file at a time: they measure and they start browsers. */
@@ -53,7 +48,10 @@ function nodeTests(log, folder) {
   return run(process.execPath, [...flags, ...files], { log, env: { TABVISOR: tabvisor } });
 }
 
-/** What is run, in order: a name, a function, and how to count what it printed; without one the step counts as one. */
+/**
+ * What is run, in order: a name, a function, how to count what it printed (without that the step counts as one), and
+ * cargo's words if it is cargo that compiles its tests.
+ */
 const STEPS = [
   ...LINTS,
   [
@@ -64,12 +62,8 @@ const STEPS = [
     },
   ],
   ['tsc', types],
-  [
-    'cargo',
-    (log) => run('cargo', ['test', '--locked', '--workspace', '--no-fail-fast'], { log }),
-    countCargo,
-  ],
-  ['wasm in Node', (log) => wasmTests(log), countWasm],
+  ['cargo', (log) => run('cargo', NATIVE_TESTS, { log }), countCargo, NATIVE_TESTS],
+  ['wasm in Node', (log) => wasmTests(log), countWasm, WASM_TESTS],
   [
     'wasm in Chromium',
     (log) =>
@@ -78,6 +72,7 @@ const STEPS = [
         WASM_BINDGEN_USE_BROWSER: '1',
       }),
     countWasm,
+    WASM_TESTS,
   ],
   ['tools', (log) => nodeTests(log, 'tests/tools'), countTap],
   ['test guests', (log) => nodeTests(log, 'tests/guests'), countTap],
@@ -92,7 +87,9 @@ await main(async () => {
   const steps = STEPS.filter(([name]) => words.length === 0 || words.some((word) => name.includes(word)));
   if (steps.length === 0)
     throw new Failure(`no step is called ${words.join(' or ')}: ${STEPS.map(([name]) => name).join(', ')}`);
-  await setup({ test: true });
+  const tests = new Set(steps.flatMap(([, , , flags]) => (flags ? [flags] : [])));
+  const meanwhile = () => step('the tests, compiled', () => compile(tests), UNCHANGED);
+  await setup({ test: true, meanwhile });
   mkdirSync(logs, { recursive: true });
 
   const results = [];
