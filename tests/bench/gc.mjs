@@ -20,21 +20,36 @@ const usage = `npm run bench:gc -- [--json FILE]         write the rows there
 /** Goals by row: the greatest value that is asked for. */
 const GOALS = { suite_vs_off: 1.02, reboot_compiled_vs_simple: 0.5 };
 
-/** Host CPU seconds of the boot and of each kernel, the lesser of two. */
-async function suite(place, gc, guest) {
-  const engine = PLACES[place](gc);
-  await engine.needs();
+const MODES = ['generational', 'off'];
+
+/** How often each guest of a round runs a kernel. */
+const RUNS = 2;
+
+/**
+ * Adds to `seconds`, by mode and then by kernel or `boot`, the host CPU seconds of a guest of each mode. Both are up and
+ * take turns at every run, so that a host that changes its speed changes it for both.
+ */
+async function suite(place, order, guest, seconds) {
+  const note = (gc, name, { cpu_s }) => seconds.get(gc).get(name).push(cpu_s);
+  const engines = new Map(order.map((gc) => [gc, PLACES[place](gc)]));
   try {
-    const seconds = new Map([['boot', (await engine.boot(guest)).cpu_s]]);
-    for (const [kernel, checksum] of Object.entries(checksums)) {
-      const results = [await engine.run(kernel), await engine.run(kernel)];
-      const wrong = results.find((result) => result.checksum !== checksum);
-      if (wrong) throw new Error(`${kernel} with --gc ${gc} has the checksum ${wrong.checksum}`);
-      seconds.set(kernel, Math.min(...results.map(({ cpu_s }) => cpu_s)));
+    for (const [gc, engine] of engines) {
+      await engine.needs();
+      note(gc, 'boot', await engine.boot(guest));
     }
-    return seconds;
+    for (const [kernel, checksum] of Object.entries(checksums)) {
+      for (let run = 0; run < RUNS; run++) {
+        for (const [gc, engine] of engines) {
+          const result = await engine.run(kernel);
+          if (result.checksum !== checksum) {
+            throw new Error(`${kernel} with --gc ${gc} has the checksum ${result.checksum}`);
+          }
+          note(gc, kernel, result);
+        }
+      }
+    }
   } finally {
-    await engine.close();
+    for (const engine of engines.values()) await engine.close();
   }
 }
 
@@ -56,19 +71,17 @@ async function reboot(place, gc, guest) {
 
 async function measure(place, rounds, add) {
   const guest = prepareGuest();
-  const modes = ['generational', 'off'];
-  const seconds = new Map(modes.map((gc) => [gc, []]));
+  const names = ['boot', ...Object.keys(checksums)];
+  const seconds = new Map(MODES.map((gc) => [gc, new Map(names.map((name) => [name, []]))]));
   for (let round = 0; round < rounds; round++) {
-    // Each round begins with the other, so that none always comes first.
-    for (let at = 0; at < modes.length; at++) {
-      const gc = modes[(round + at) % modes.length];
-      console.log(`${place}, round ${round + 1}: --gc ${gc}`);
-      seconds.get(gc).push(await suite(place, gc, guest));
-    }
+    console.log(`${place}, round ${round + 1} of ${rounds}`);
+    // Each begins with the other, so that none always comes first.
+    await suite(place, round % 2 === 0 ? MODES : MODES.toReversed(), guest, seconds);
   }
   // The least of all rounds: what else the host does only adds to it, and on some hosts doubles it.
-  const least = (gc, kernel) => Math.min(...seconds.get(gc).map((run) => run.get(kernel)));
-  const ratio = (kernel) => least('generational', kernel) / least('off', kernel);
+  const least = (gc, name) => Math.min(...seconds.get(gc).get(name));
+  const ratio = (name) => least('generational', name) / least('off', name);
+  for (const name of names) console.log(`  ${name.padEnd(10)} ${ratio(name).toFixed(3)}`);
   add(
     `suite_vs_off_${place}`,
     geometricMean(new Map(Object.keys(checksums).map((name) => [name, ratio(name)]))),
