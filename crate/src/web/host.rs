@@ -5,11 +5,10 @@ use std::rc::Rc;
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
+use crate::jit::wasm::now_ms;
+
 #[wasm_bindgen]
 extern "C" {
-    #[wasm_bindgen(js_namespace = performance, js_name = now)]
-    fn performance_now() -> f64;
-
     #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues)]
     fn get_random_values(into: &mut [u8]);
 }
@@ -45,7 +44,7 @@ impl PausableClock {
     /// Milliseconds.
     pub fn now_ms(&self) -> f64 {
         let Reading { elapsed, since } = self.0.get();
-        elapsed + since.map_or(0.0, |since| performance_now() - since)
+        elapsed + since.map_or(0.0, |since| now_ms() - since)
     }
 
     /// Nanoseconds.
@@ -58,7 +57,7 @@ impl PausableClock {
         let Reading { elapsed, since } = self.0.get();
         self.0.set(Reading {
             elapsed,
-            since: since.or_else(|| Some(performance_now())),
+            since: since.or_else(|| Some(now_ms())),
         });
     }
 

@@ -19,7 +19,7 @@ impl Jit {
     pub(super) fn collect_garbage(&mut self, code: &CodeCache) {
         let moves = self.collector.mode() == Mode::Generational && self.backend.is_sparse();
         if !moves && !self.collector.is_due() {
-            // Not even the time is asked for: in the page each answer is an object, and V8 has to collect it.
+            // Not even the time is asked for, which in the page is a call of JavaScript.
             return;
         }
         let start = self.backend.now_us();

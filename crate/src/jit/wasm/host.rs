@@ -6,9 +6,9 @@
 use std::collections::VecDeque;
 
 use js_sys::{Function, Object, Promise, Reflect, Uint8Array, WebAssembly};
-use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
+use super::clock::now_ms;
 use super::compact::Compactor;
 use super::ledger::Ledger;
 use super::places::{Places, call};
@@ -16,12 +16,6 @@ use super::{Body, Builder, Features, Placing, features};
 use crate::ir::Abi;
 use crate::ir::passes::{Level, PassSet, optimise};
 use crate::jit::{Backend, Code, Compaction, CompileError, Finished, Job, Tier};
-
-#[wasm_bindgen]
-extern "C" {
-    #[wasm_bindgen(js_namespace = performance, js_name = now)]
-    fn now_ms() -> f64;
-}
 
 /// Jobs that may wait.
 const MOST_WAITING: usize = 512;

@@ -11,6 +11,8 @@
 //! (section `metadata.code.branch_hint`).
 
 #[cfg(target_arch = "wasm32")]
+mod clock;
+#[cfg(target_arch = "wasm32")]
 mod compact;
 mod features;
 mod float;
@@ -30,6 +32,8 @@ mod structure;
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests;
 
+#[cfg(target_arch = "wasm32")]
+pub use clock::now_ms;
 pub use features::Features;
 #[cfg(target_arch = "wasm32")]
 pub use host::WasmBackend;
