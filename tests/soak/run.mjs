@@ -11,6 +11,7 @@ import { SoakGuest } from './guest.mjs';
 import { UsageError, parse, usage } from './options.mjs';
 import { addSample, emptyRun, lastLine } from './samples.mjs';
 import { interval, judge, wantsControl } from './verdict.mjs';
+import { Waits } from './waits.mjs';
 import { Yardstick } from './yardstick.mjs';
 
 /** One run, with all samples there are if it fails. */
@@ -19,6 +20,7 @@ async function soak(wanted, images) {
   const interval_s = interval(minutes);
   const run = emptyRun({ where, guest, gc, minutes, interval_s });
   const yardstick = new Yardstick();
+  let waits;
   const guests = [new SoakGuest(wanted)];
   const [aged] = guests;
   try {
@@ -30,13 +32,15 @@ async function soak(wanted, images) {
     };
     let last = await at(0);
     await yardstick.take();
+    waits = new Waits(aged.engine.processes());
     const count = Math.floor((minutes * 60) / interval_s);
     for (let n = 1; n <= count; n++) {
       const now = await at(n * interval_s);
-      addSample(run, last, now, program.iterations, await yardstick.take());
+      addSample(run, last, now, program.iterations, { host: await yardstick.take(), ...waits.take() });
       console.log(`  ${lastLine(run)}`);
       last = now;
     }
+    waits.stop();
     if (wantsControl(run)) {
       await aged.hold(program);
       console.log('  a fresh guest, to compare with');
@@ -48,6 +52,7 @@ async function soak(wanted, images) {
     run.failure = error.message;
   } finally {
     yardstick.stop();
+    waits?.stop();
     await Promise.all(guests.map((guest) => guest.close()));
   }
   return run;

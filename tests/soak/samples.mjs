@@ -19,6 +19,10 @@ export function emptyRun({ where, guest, gc, minutes, interval_s }) {
     mips_wall: [],
     // How fast the host was meanwhile: million steps of the yardstick for each second of CPU.
     host: [],
+    // The longest in a second, in milliseconds: how long the guest's thread waited for a core, and how long the machine's cores
+    // were taken from it.
+    waited_ms: [],
+    stolen_ms: [],
     // How far the guest's program is.
     iterations: [],
     // Of the memory: what the guest has touched, and code. Regions are all that were ever compiled.
@@ -38,13 +42,18 @@ export function mips(last, now) {
   return rounded((now.instructions - last.instructions) / 1e6 / (now.cpu_s - last.cpu_s));
 }
 
-/** Adds a sample to the run; `last` and `now` are an engine's figures from its beginning and its end, `host` is the host's speed. */
-export function addSample(run, last, now, iterations, host) {
+/**
+ * Adds a sample to the run; `last` and `now` are an engine's figures from its beginning and its end, the others tell of the
+ * host meanwhile.
+ */
+export function addSample(run, last, now, iterations, { host, waited_ms, stolen_ms }) {
   const millions = (now.instructions - last.instructions) / 1e6;
   run.rss_mb.push(rounded(now.rss_mb));
   run.mips.push(mips(last, now));
   run.mips_wall.push(rounded(millions / (now.at_s - last.at_s)));
   run.host.push(rounded(host));
+  run.waited_ms.push(rounded(waited_ms));
+  run.stolen_ms.push(rounded(stolen_ms));
   run.iterations.push(iterations);
   run.guest_mb.push(rounded(now.guest_mb));
   run.code_mb.push(rounded(now.code_mb));
@@ -66,6 +75,7 @@ export function lastLine(run) {
   const longest = run.pause_ms === null ? '' : `, longest pause ${run.pause_ms.max} ms`;
   return (
     `${String(seconds).padStart(5)} s: ${of('rss_mb')} MiB, ${of('mips')} MIPS of CPU, ${of('mips_wall')} on the clock, host ${of('host')}, ` +
+    `waits of ${of('waited_ms')} ms in a second, ${of('stolen_ms')} ms taken, ` +
     `${of('iterations')} iterations; guest ${of('guest_mb')} MiB, code ${of('code_mb')} MiB, ${of('regions')} regions so far${longest}`
   );
 }

@@ -15,6 +15,7 @@ import { residentMib, shareMib } from './memory.mjs';
 import { UsageError, parse } from './options.mjs';
 import { addSample, emptyRun, follow, lastLine } from './samples.mjs';
 import { drift, interval, judge, wantsControl } from './verdict.mjs';
+import { Waits, stolenMs, waitOfBusiest } from './waits.mjs';
 import { Yardstick } from './yardstick.mjs';
 
 const runner = join(dirname(fileURLToPath(import.meta.url)), 'run.mjs');
@@ -192,22 +193,24 @@ const figures = (more) => ({
 
 test('samples hold what happened between two looks', () => {
   const run = emptyRun({ where: 'native', guest: 'churn', gc: 'simple', minutes: 1, interval_s: 10 });
-  addSample(run, figures(), figures({ at_s: 20, cpu_s: 6, rss_mb: 201.26, instructions: 3e9 }), 42, 500.04);
+  const host = { host: 500.04, waited_ms: 4.26, stolen_ms: 10 };
+  const later = figures({ at_s: 20, cpu_s: 6, rss_mb: 201.26, instructions: 3e9 });
+  addSample(run, figures(), later, 42, host);
   assert.deepEqual([run.rss_mb, run.mips, run.mips_wall, run.iterations], [[201.3], [400], [200], [42]]);
-  assert.deepEqual(run.host, [500]);
+  assert.deepEqual([run.host, run.waited_ms, run.stolen_ms], [[500], [4.3], [10]]);
   assert.equal(run.pause_ms, null);
   assert.match(
     lastLine(run),
-    /^ +10 s: 201\.3 MiB, 400 MIPS of CPU, 200 on the clock, host 500, 42 iterations;/,
+    /^ +10 s: 201\.3 MiB, 400 MIPS of CPU, 200 on the clock, host 500, waits of 4\.3 ms in a second, 10 ms taken, 42 iterations;/,
   );
 
   const gc = { mode: 'simple', p50_us: 10, p99_us: 1234, max_us: 9000, revived: 3, recompiled: 4 };
-  addSample(run, figures(), figures({ cpu_s: 2, at_s: 11, gc }), 43, 500);
+  addSample(run, figures(), figures({ cpu_s: 2, at_s: 11, gc }), 43, host);
   assert.deepEqual(run.pause_ms, { p50: 0.01, p99: 1.234, max: 9 });
   assert.deepEqual([run.revived, run.recompiled], [3, 4]);
   gc.mode = 'off';
   assert.throws(
-    () => addSample(run, figures(), figures({ gc }), 44, 500),
+    () => addSample(run, figures(), figures({ gc }), 44, host),
     /--gc simple was asked for, and the collector is off/,
   );
 });
@@ -219,6 +222,29 @@ test('the yardstick measures the host while something else goes on, and is asked
   for (const speed of [first, second]) assert.ok(speed > 10 && speed < 10_000, `${speed}`);
   // Of the same host within milliseconds: of one size, however busy it is.
   assert.ok(first / second > 0.2 && first / second < 5, `${first} and ${second}`);
+});
+
+test('waits are those of the thread that ran longest, and the longest of them in a second count', () => {
+  const last = new Map([
+    ['1', { run_ms: 500, waited_ms: 90 }],
+    ['2', { run_ms: 10, waited_ms: 1 }],
+  ]);
+  const now = new Map([
+    ['1', { run_ms: 510, waited_ms: 190 }],
+    ['2', { run_ms: 900, waited_ms: 4 }],
+    ['3', { run_ms: 300, waited_ms: 7 }],
+  ]);
+  assert.equal(waitOfBusiest(last, now), 3);
+  assert.equal(waitOfBusiest(now, now), 0);
+  assert.equal(stolenMs('cpu  1 2 3 4 5 6 7 18 9 0\ncpu0 1 2 3 4 5 6 7 8 9 0\n'), 180);
+  assert.equal(stolenMs('cpu  1 2 3 4\n'), 0);
+
+  // Of this process, which computes; nobody else can say what comes out but that it is some time.
+  const waits = new Waits([process.pid, 1 << 30]);
+  for (const until = Date.now() + 30; Date.now() < until;);
+  const { waited_ms, stolen_ms } = waits.take();
+  waits.stop();
+  assert.ok(waited_ms >= 0 && stolen_ms >= 0, `${waited_ms} and ${stolen_ms}`);
 });
 
 test("the program's words are followed until it fails, falls silent or is gone", async () => {

@@ -59,6 +59,11 @@ class Process extends Guest {
     this.console.feed(text);
   }
 
+  /** Ids of the processes that it is. */
+  processes() {
+    return [this.child.pid];
+  }
+
   cpu() {
     return cpuSeconds(this.child.pid);
   }
