@@ -142,18 +142,15 @@ impl Profile for Behaviour {
             for pc in (0..PAGE_SIZE).step_by(2).map(|offset| base | offset) {
                 let slot = page.slot(pc);
                 // More heat than at first means that it was compiled with something already.
-                let left = if slot.heat() > self.initial {
-                    0
-                } else {
-                    slot.heat()
-                };
-                if slot.index != UNDECODED && left < self.initial - self.initial / OFTEN {
-                    reached.push((left, pc));
+                let usual = self.initial - self.initial / OFTEN..=self.initial;
+                if slot.index != UNDECODED && !usual.contains(&slot.heat()) {
+                    reached.push(pc);
                 }
             }
         }
-        reached.sort_unstable();
-        reached.into_iter().map(|(_, pc)| pc).collect()
+        // How often says less: in the page are other functions, which were hot at other times.
+        reached.sort_by_key(|reached| reached.abs_diff(pc));
+        reached
     }
 }
 

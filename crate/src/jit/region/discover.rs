@@ -26,8 +26,8 @@ pub trait Profile {
     fn taken_ratio(&self, pc: u64) -> Option<f32>;
     /// Where the indirect jump at `pc` mostly goes, the most frequent first.
     fn targets(&self, pc: u64) -> Vec<u64>;
-    /// Addresses near `pc` that execution often jumps to, the most frequent first: where the indirect jump there may go if
-    /// its targets are not known.
+    /// Addresses near `pc` that execution often jumps to, the nearest first: where a jump by a table there may go, of which
+    /// few targets are known.
     fn often_reached(&self, _pc: u64) -> Vec<u64> {
         Vec::new()
     }
@@ -100,6 +100,9 @@ impl Limits {
         entries: 48,
     };
 }
+
+/// Most bytes between a jump by a table and where it goes.
+const NEAR: u64 = 4096;
 
 /// Most targets of an indirect jump that are followed.
 const MAX_TARGETS: usize = 3;
@@ -432,9 +435,12 @@ impl<S: Source, P: Profile> Walk<'_, S, P> {
                 }
                 if is_link(insn.rd) {
                     self.resume(next, weight);
-                } else if count == 0 && !is_return(&insn) {
-                    // Perhaps a jump by a table: it finds the ways that were often taken in this region.
-                    for pc in self.profile.often_reached(pc) {
+                } else if may_be_by_table(&insn, pc, &targets) {
+                    // Whichever way it goes, it shall find it in this region.
+                    let compared = &targets[..count];
+                    let reached = self.profile.often_reached(pc);
+                    let others = targets[count..].iter().chain(&reached);
+                    for &pc in others.filter(|pc| !compared.contains(pc)) {
                         self.resume(Place { pc, ..here }, weight / 2.0);
                     }
                 }
@@ -555,6 +561,13 @@ fn is_link(reg: Reg) -> bool {
 /// Whether it is a return, by the same convention.
 pub fn is_return(insn: &Insn) -> bool {
     insn.rd == Reg::SINK && is_link(insn.rs1) && insn.imm == 0
+}
+
+/// Whether the jump at `pc`, seen to go to `targets`, may be one by a table: it goes to many places in its own function. Few of
+/// them may have been seen yet, or none.
+fn may_be_by_table(insn: &Insn, pc: u64, targets: &[u64]) -> bool {
+    let is_near = |target: &u64| target.abs_diff(pc) < NEAR;
+    insn.rd == Reg::SINK && !is_return(insn) && (targets.is_empty() || targets.iter().any(is_near))
 }
 
 /// Whether execution goes on behind it, once it has been interpreted.

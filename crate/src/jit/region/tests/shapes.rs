@@ -211,6 +211,50 @@ fn indirect_jumps_are_compared_with_their_usual_targets() {
     assert!(formed.region.leads_anywhere());
 }
 
+/// Indirect jumps were seen to go to these places, and these are often jumped to.
+struct Table {
+    targets: Vec<u64>,
+    often: Vec<u64>,
+}
+
+impl Profile for Table {
+    fn taken_ratio(&self, _: u64) -> Option<f32> {
+        None
+    }
+    fn targets(&self, _: u64) -> Vec<u64> {
+        self.targets.clone()
+    }
+    fn often_reached(&self, _: u64) -> Vec<u64> {
+        self.often.clone()
+    }
+}
+
+#[test]
+fn a_jump_by_a_table_finds_all_its_ways_in_the_region_however_many_were_seen() {
+    // Four ways back to a jump by a table, which is the second instruction.
+    let ways = [8, 16, 24, 32].map(|distance| START + distance);
+    let code: Vec<u32> = [addi(5, 5, 1), jalr(0, 6, 0)]
+        .into_iter()
+        .chain((1..5).flat_map(|way| [addi(7, 7, way), jal(0, -8 * way)]))
+        .collect();
+    let entries = |limits: &Limits, targets: &[u64], often: &[u64]| {
+        let (targets, often) = (targets.to_vec(), often.to_vec());
+        let formed = formed_by(&code, limits, &Table { targets, often });
+        let ways_in = |places: &[u64]| ways.iter().filter(|way| places.contains(way)).count();
+        (ways_in(&formed.starts), ways_in(&formed.entries))
+    };
+    // What is compared with need not be entered.
+    for (seen, entered) in [(0, 4), (1, 3), (2, 3), (4, 3)] {
+        let found = entries(&Limits::QUICK, &ways[..seen], &ways);
+        assert_eq!(found, (4, entered), "{seen}");
+    }
+    assert_eq!(entries(&Limits::HOT, &ways[..3], &[]), (3, 1));
+    // What goes far away goes to other functions, and this one may have nothing to do with what is hot here.
+    let far = START + 0x10_0000;
+    assert_eq!(entries(&Limits::QUICK, &[far], &ways), (0, 0));
+    assert_eq!(entries(&Limits::QUICK, &[far, ways[0]], &ways), (4, 4));
+}
+
 /// `fadd.d fa0, fa0, fa1`
 const FADD: u32 = 0x02b5_7553;
 
