@@ -48,9 +48,10 @@ fn random_programs_run_the_same_under_the_compiler() {
     let end = Instant::now() + Duration::from_secs(seconds);
     let mut tally = Tally::default();
     let mut told = Instant::now();
-    // However slow the host is, some are run.
+    // However slow the host is, some are run, and some more if nothing was revived by then.
     for seed in first.. {
-        if tally.guests() >= 20 && Instant::now() >= end {
+        let least = if tally.has_revived() { 20 } else { 100 };
+        if tally.guests() >= least && Instant::now() >= end {
             break;
         }
         tally.run(seed);
