@@ -10,7 +10,7 @@ import { buildPage, buildWasm } from './build.mjs';
 import { LINTS, types } from './lint.mjs';
 import { Failure, build, main, root, run, since, step, which } from './lib/steps.mjs';
 import { UNCHANGED, bindgen, setup, tabvisor } from './setup.mjs';
-import { countCargo, countTap, countWasm } from './lib/counts.mjs';
+import { CARGO, TAP, WASM } from './lib/counts.mjs';
 
 const logs = path.join(build, 'logs');
 const NATIVE_TESTS = ['test', '--locked', '--workspace', '--no-fail-fast'];
@@ -49,7 +49,7 @@ function nodeTests(log, folder) {
 }
 
 /**
- * What is run, in order: a name, a function, how to count what it printed (without that the step counts as one), and
+ * What is run, in order: a name, a function, how to read what it printed (without that the step counts as one), and
  * cargo's words if it is cargo that compiles its tests.
  */
 const STEPS = [
@@ -62,8 +62,8 @@ const STEPS = [
     },
   ],
   ['tsc', types],
-  ['cargo', (log) => run('cargo', NATIVE_TESTS, { log }), countCargo, NATIVE_TESTS],
-  ['wasm in Node', (log) => wasmTests(log), countWasm, WASM_TESTS],
+  ['cargo', (log) => run('cargo', NATIVE_TESTS, { log }), CARGO, NATIVE_TESTS],
+  ['wasm in Node', (log) => wasmTests(log), WASM, WASM_TESTS],
   [
     'wasm in Chromium',
     (log) =>
@@ -71,14 +71,14 @@ const STEPS = [
         CHROMEDRIVER: which('chromedriver'),
         WASM_BINDGEN_USE_BROWSER: '1',
       }),
-    countWasm,
+    WASM,
     WASM_TESTS,
   ],
-  ['tools', (log) => nodeTests(log, 'tests/tools'), countTap],
-  ['test guests', (log) => nodeTests(log, 'tests/guests'), countTap],
-  ['benchmark runner', (log) => nodeTests(log, 'tests/bench'), countTap],
-  ['soak runner', (log) => nodeTests(log, 'tests/soak'), countTap],
-  ['page', (log) => nodeTests(log, 'tests/browser'), countTap],
+  ['tools', (log) => nodeTests(log, 'tests/tools'), TAP],
+  ['test guests', (log) => nodeTests(log, 'tests/guests'), TAP],
+  ['benchmark runner', (log) => nodeTests(log, 'tests/bench'), TAP],
+  ['soak runner', (log) => nodeTests(log, 'tests/soak'), TAP],
+  ['page', (log) => nodeTests(log, 'tests/browser'), TAP],
 ];
 
 await main(async () => {
@@ -93,7 +93,7 @@ await main(async () => {
   mkdirSync(logs, { recursive: true });
 
   const results = [];
-  for (const [name, work, count] of steps) results.push(await attempt(name, work, count));
+  for (const [name, work, reader] of steps) results.push(await attempt(name, work, reader));
 
   console.log(`\n${since(start)} in all`);
   const failures = results.filter((result) => result.failed > 0);
@@ -105,8 +105,14 @@ await main(async () => {
   if (failures.length > 0) process.exitCode = 1;
 });
 
+/** The first lines of what may be very long. */
+function shortened(text) {
+  const lines = text.split('\n');
+  return lines.length > 40 ? [...lines.slice(0, 40), '…'].join('\n') : text;
+}
+
 /** Runs a step. It has failed if its program says so, or if it ran no test where it should have. */
-async function attempt(name, work, count) {
+async function attempt(name, work, reader) {
   const log = path.join(logs, `${name.replaceAll(' ', '-')}.log`);
   let output;
   let message = '';
@@ -116,12 +122,13 @@ async function attempt(name, work, count) {
     output = error.output ?? '';
     message = error instanceof Failure ? error.message : (error.stack ?? String(error));
   }
-  if (!count) return { name, message, passed: message ? 0 : 1, failed: message ? 1 : 0 };
-  const { passed, failed } = count(output);
+  if (!reader) return { name, message, passed: message ? 0 : 1, failed: message ? 1 : 0 };
+  const { passed, failed } = reader.count(output);
   if (message) {
     const where = existsSync(log) ? `\n(all of it: ${path.relative(root, log)})` : '';
     // A build that fails runs no test: still a failure.
-    return { name, message: message + where, passed, failed: Math.max(failed, 1) };
+    const found = [message + where, ...reader.failures(output).map(shortened)].join('\n\n');
+    return { name, message: found, passed, failed: Math.max(failed, 1) };
   }
   if (failed > 0) return { name, message: 'tests failed', passed, failed };
   if (passed === 0) return { name, message: 'no test ran', passed, failed: 1 };

@@ -6,6 +6,8 @@
 //   loops               how often the guest's functions run: often enough to be compiled, and some more
 //
 // where `gc` is what the collector says of itself, or null where it says nothing.
+import { readFileSync, readdirSync } from 'node:fs';
+
 import { Page } from '../bench/engines/page.mjs';
 import { Tabvisor } from '../bench/engines/process.mjs';
 import { now } from '../bench/engines/guest.mjs';
@@ -14,6 +16,15 @@ import { residentMib, shareMib } from './memory.mjs';
 /** Seconds between two lines of figures, and the longest wait for one on a busy machine. */
 const LINES_EVERY_S = 1;
 const LINE_LIMIT_MS = 30_000;
+
+/** Longest wait for threads to stop. */
+const STOP_LIMIT_MS = 10_000;
+
+/** Whether every thread of a process has taken the signal that stops it, which a busy machine does not at once. */
+function isStopped(pid) {
+  const state = (id) => readFileSync(`/proc/${pid}/task/${id}/stat`, 'utf8').split(') ').at(-1)[0];
+  return readdirSync(`/proc/${pid}/task`).every((id) => state(id) === 'T');
+}
 
 const mib = (bytes) => bytes / 2 ** 20;
 
@@ -41,8 +52,14 @@ class NativeSoak extends Tabvisor {
     }
   }
 
-  pause() {
+  async pause() {
+    const { pid } = this.child;
     this.child.kill('SIGSTOP');
+    const deadline = now() + STOP_LIMIT_MS / 1000;
+    while (!isStopped(pid)) {
+      if (now() > deadline) throw new Error(`process ${pid} has not stopped in ${STOP_LIMIT_MS / 1000} s`);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
   }
 
   resume() {

@@ -158,7 +158,8 @@ test('a guest that is held does nothing, and goes on afterwards', { timeout: 300
     await new Promise((resolve) => setTimeout(resolve, 500));
     assert.equal(guest.engine.cpu(), before);
     const second = await guest.resume();
-    await Promise.race([guest.figures(), second.end]);
+    // The next line of figures may be due at once, before it has run for as long as can be told.
+    while (guest.engine.cpu() === before) await Promise.race([guest.figures(), second.end]);
     assert.ok(guest.engine.cpu() > before);
     second.stop();
   } finally {
@@ -217,11 +218,13 @@ test('samples hold what happened between two looks', () => {
 
 test('the yardstick measures the host while something else goes on, and is asked for what is new', async () => {
   const yardstick = new Yardstick(5);
-  const [first, second] = [await yardstick.take(), await yardstick.take()];
+  const speeds = [];
+  while (speeds.length < 10) speeds.push(await yardstick.take());
   yardstick.stop();
-  for (const speed of [first, second]) assert.ok(speed > 10 && speed < 10_000, `${speed}`);
-  // Of the same host within milliseconds: of one size, however busy it is.
-  assert.ok(first / second > 0.2 && first / second < 5, `${first} and ${second}`);
+  // Of one size, however busy the host is. A single one may be far off: the host took the core meanwhile.
+  const best = Math.max(...speeds);
+  assert.ok(best > 10 && best < 10_000, `${best}`);
+  assert.ok(speeds.filter((speed) => speed > best / 5).length > 5, speeds.join(' '));
 });
 
 test('waits are those of the thread that ran longest, and the longest of them in a second count', () => {

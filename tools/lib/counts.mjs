@@ -1,8 +1,15 @@
-// How many tests passed and failed, out of what test runners print.
+// How many tests passed and failed, and what is said of those that failed, out of what test runners print.
 
 /** Cargo's harness: the last line of each test program. */
 export function countCargo(output) {
   return sum(output, /^test result: .*?(\d+) passed; (\d+) failed/gm);
+}
+
+/** What Cargo's harness prints of the tests that failed: what each one printed, with how it failed. */
+export function failedCargo(output) {
+  return [...output.matchAll(/^---- \S+ std(?:out|err) ----\n(?:(?!failures:|---- ).*\n)*/gm)].map(([told]) =>
+    told.trimEnd(),
+  );
 }
 
 /** wasm-bindgen's runner, which in Node ends a failed run without such a line: the tests one by one. */
@@ -18,6 +25,11 @@ export function countTap(output) {
   return { passed: last('pass'), failed: last('fail') + last('cancelled') };
 }
 
+/** What Node's runner prints in its TAP form of the tests that failed: their names, errors and stacks. */
+export function failedTap(output) {
+  return [...output.matchAll(/^ *not ok .*\n(?:(?! *\.\.\.$).*\n)*/gm)].map(([told]) => told.trimEnd());
+}
+
 function sum(output, pattern) {
   let passed = 0;
   let failed = 0;
@@ -27,3 +39,8 @@ function sum(output, pattern) {
   }
   return { passed, failed };
 }
+
+/** How to read what each runner prints. wasm-bindgen's tells all that failed at its end. */
+export const CARGO = { count: countCargo, failures: failedCargo };
+export const WASM = { count: countWasm, failures: () => [] };
+export const TAP = { count: countTap, failures: failedTap };
