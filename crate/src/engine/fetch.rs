@@ -1,10 +1,12 @@
 //! Where a hart's code is: from virtual page and privilege to decoded page.
 
+use super::bits::ones;
 use super::code::Page;
 use crate::isa::riscv::hart::Privilege;
 use crate::isa::riscv::insn::Insn;
 
-const ENTRIES: usize = 256;
+/// As many as code of a kernel and a large program have pages that are run again and again.
+const ENTRIES: usize = 1024;
 
 /// A key that no page has.
 const NONE: u64 = u64::MAX;
@@ -39,14 +41,14 @@ pub struct Straddle {
 #[derive(Debug)]
 pub struct FetchCache {
     entries: Box<[Entry; ENTRIES]>,
+    /// A bit for each entry that is not there in every address space.
+    local: [u64; ENTRIES / 64],
     straddles: Box<[Option<Straddle>; STRADDLES]>,
     has_straddles: bool,
     /// [`super::code::CodeCache::drops`] that this has seen.
     pub seen_drops: u64,
     /// [`super::code::CodeCache::marks`] that this has seen.
     pub seen_marks: u64,
-    /// Look-ups that found nothing.
-    pub misses: u64,
 }
 
 // SAFETY: the pages are owned by the machine's code cache, which moves between threads only together with this.
@@ -56,11 +58,11 @@ impl Default for FetchCache {
     fn default() -> Self {
         FetchCache {
             entries: Box::new([EMPTY; ENTRIES]),
+            local: [0; ENTRIES / 64],
             straddles: Box::new([None; STRADDLES]),
             has_straddles: false,
             seen_drops: 0,
             seen_marks: 0,
-            misses: 0,
         }
     }
 }
@@ -92,8 +94,14 @@ impl FetchCache {
 
     /// Remembers the page of `pc`, which may be there in every address space.
     pub fn insert(&mut self, pc: u64, privilege: Privilege, page: *const Page, global: bool) {
-        self.misses += 1;
-        self.entries[index(pc, privilege)] = Entry {
+        let index = index(pc, privilege);
+        let bit = 1 << (index % 64);
+        if global {
+            self.local[index / 64] &= !bit;
+        } else {
+            self.local[index / 64] |= bit;
+        }
+        self.entries[index] = Entry {
             key: key(pc, privilege),
             page,
             global,
@@ -103,13 +111,15 @@ impl FetchCache {
     /// Forgets everything.
     pub fn flush(&mut self) {
         self.entries.fill(EMPTY);
+        self.local.fill(0);
         self.flush_straddles();
     }
 
     /// Forgets what is not there in every address space.
     pub fn leave_address_space(&mut self) {
-        let local = self.entries.iter_mut().filter(|entry| !entry.global);
-        local.for_each(|entry| *entry = EMPTY);
+        for index in ones(&std::mem::take(&mut self.local)) {
+            self.entries[index] = EMPTY;
+        }
         self.flush_straddles();
     }
 
@@ -142,5 +152,41 @@ impl FetchCache {
             key: key(pc, privilege),
             insns,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::code::CodeCache;
+    use crate::mem::{PAGE_SIZE, Ram};
+
+    #[test]
+    fn what_is_there_in_every_address_space_stays_when_one_is_left() {
+        const BASE: u64 = 0x8000_0000;
+        let mut ram = Ram::new(BASE, 2 * PAGE_SIZE).unwrap();
+        let mut code = CodeCache::default();
+        let [one, other] = [0, PAGE_SIZE].map(|offset| code.page(&mut ram, BASE + offset).unwrap());
+        let mut cache = FetchCache::default();
+        let pcs = [0, 1, 63, 64, ENTRIES as u64 - 1].map(|page| page * PAGE_SIZE);
+        let of = |cache: &FetchCache, pc| cache.get(pc, Privilege::User);
+        for pc in pcs {
+            cache.insert(pc, Privilege::User, one, pc == PAGE_SIZE);
+        }
+        assert!(pcs.iter().all(|&pc| of(&cache, pc) == Some(one)));
+        // In the places of the first, and of the second.
+        let far = |page: u64| (ENTRIES as u64 + page) * PAGE_SIZE;
+        cache.insert(far(0), Privilege::User, other, true);
+        cache.insert(far(1), Privilege::User, other, false);
+        cache.leave_address_space();
+        assert_eq!(of(&cache, far(0)), Some(other));
+        assert!(pcs.iter().all(|&pc| of(&cache, pc).is_none()));
+        assert_eq!(of(&cache, far(1)), None);
+
+        cache.flush_page(far(0));
+        assert_eq!(of(&cache, far(0)), None);
+        cache.insert(far(0), Privilege::User, other, true);
+        cache.flush();
+        assert_eq!(of(&cache, far(0)), None);
     }
 }

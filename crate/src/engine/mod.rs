@@ -4,6 +4,7 @@
 //! [`interpreter`] executes. [`profile`] keeps what was learned of the code. [`branch_target`] leads indirect jumps to compiled code, which
 //! `compile_queue` has made in the background.
 
+mod bits;
 pub mod branch_target;
 pub mod code;
 #[cfg(not(target_arch = "wasm32"))]

@@ -38,8 +38,9 @@ use firmware::Power;
 pub use image::{Image, ImageError};
 pub use stats::{MemoryUse, Stats};
 
-/// Instructions a hart runs before devices and other harts get their turn, where it is the only one.
-const TURN_ALONE: u64 = 20_000;
+/// Instructions a hart runs before devices and other harts get their turn, where it is the only one: a tenth of a millisecond of
+/// compiled code. Each turn reads the clock, which in the page is a call of JavaScript.
+const TURN_ALONE: u64 = 50_000;
 /// The same where harts take turns: short, because one of them may be spinning on a lock that another holds.
 const TURN_SHARED: u64 = 4_000;
 

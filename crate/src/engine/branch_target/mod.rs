@@ -36,6 +36,7 @@ mod tests;
 
 use std::fmt::Debug;
 
+use super::bits::ones;
 use crate::ir::abi::TargetLayout;
 use crate::mem::replacement::{Lru, Replacement};
 pub use entry::{Entry, NO_PC, Target};
@@ -170,7 +171,7 @@ impl<const SETS: usize, const WAYS: usize, P: Replacement<WAYS>> BranchTargetCac
     /// Forgets everything. Only sets that were filled since the last flush are written.
     pub fn flush(&mut self) {
         self.stats.flushes += 1;
-        for set in Dirty::new(&self.dirty) {
+        for set in ones(&self.dirty) {
             self.entries[set] = [Entry::EMPTY; WAYS];
             self.known[set] = P::EMPTY;
         }
@@ -208,36 +209,5 @@ impl<const SETS: usize, const WAYS: usize, P: Replacement<WAYS>> BranchTargetCac
             self.entries[set].swap(0, way);
             self.policy.moved_to_front(&mut self.known[set], way);
         }
-    }
-}
-
-/// The numbers of the bits that are set.
-struct Dirty<'a> {
-    words: std::iter::Enumerate<std::slice::Iter<'a, u64>>,
-    base: usize,
-    word: u64,
-}
-
-impl<'a> Dirty<'a> {
-    fn new(words: &'a [u64]) -> Self {
-        Dirty {
-            words: words.iter().enumerate(),
-            base: 0,
-            word: 0,
-        }
-    }
-}
-
-impl Iterator for Dirty<'_> {
-    type Item = usize;
-
-    fn next(&mut self) -> Option<usize> {
-        while self.word == 0 {
-            let (at, &word) = self.words.next()?;
-            (self.base, self.word) = (at * 64, word);
-        }
-        let bit = self.word.trailing_zeros() as usize;
-        self.word &= self.word - 1;
-        Some(self.base + bit)
     }
 }

@@ -26,7 +26,7 @@ impl Policy {
     pub const IMMEDIATE: Policy = Policy {
         quick_arrivals: 100,
         retry_arrivals: 100,
-        hot_ticks: Some(20_000),
+        hot_ticks: Some(8_000),
         look_every: 2_000_000,
         most_pending: 200,
     };
@@ -35,7 +35,7 @@ impl Policy {
     pub const BACKGROUND: Policy = Policy {
         quick_arrivals: 20_000,
         retry_arrivals: 2_000,
-        hot_ticks: Some(100),
+        hot_ticks: Some(40),
         ..Policy::IMMEDIATE
     };
     /// In the page regions cost a tenth of that, and interpreting costs twice as much. The browser makes better code of what

@@ -26,7 +26,7 @@ const MOST_BYTES: usize = 96 << 10;
 /// A module is made once so many jobs wait,
 const ENOUGH: usize = 24;
 /// or the first has waited for so long, in milliseconds: a module of one region costs five times as much per region.
-const PATIENCE_MS: f64 = 2.0;
+const PATIENCE_MS: f64 = 8.0;
 /// Milliseconds spent on passes and emission before a module is made of what there is.
 const SLICE_MS: f64 = 3.0;
 
