@@ -23,7 +23,12 @@ const STOP_LIMIT_MS = 10_000;
 /** Whether every thread of a process has taken the signal that stops it, which a busy machine does not at once. */
 function isStopped(pid) {
   const state = (id) => readFileSync(`/proc/${pid}/task/${id}/stat`, 'utf8').split(') ').at(-1)[0];
-  return readdirSync(`/proc/${pid}/task`).every((id) => state(id) === 'T');
+  try {
+    return readdirSync(`/proc/${pid}/task`).every((id) => state(id) === 'T');
+  } catch {
+    // A thread has just ended, so it ran.
+    return false;
+  }
 }
 
 const mib = (bytes) => bytes / 2 ** 20;
