@@ -10,6 +10,7 @@ use crate::mem::{PAGE_SIZE, Ram};
 pub struct Original {
     ranges: Box<[(u64, u16)]>,
     bytes: Box<[u8]>,
+    hash: u64,
 }
 
 /// Where pages are: guest-virtual and guest-physical.
@@ -31,8 +32,11 @@ impl Original {
         let ranges = ranges
             .iter()
             .map(|range| (range.start, (range.end - range.start) as u16));
+        let ranges: Box<[_]> = ranges.collect();
+        let start = ranges.first().map_or(0, |range| range.0);
         Some(Original {
-            ranges: ranges.collect(),
+            hash: profile::contents(&bytes) ^ start.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            ranges,
             bytes: bytes.into(),
         })
     }
@@ -57,8 +61,7 @@ impl Original {
 
     /// A hash of the code and where it is.
     pub fn hash(&self) -> u64 {
-        let start = self.ranges.first().map_or(0, |range| range.0);
-        profile::contents(&self.bytes) ^ start.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        self.hash
     }
 
     /// Bytes that it takes.

@@ -303,8 +303,11 @@ impl Translations {
     /// A guest-physical page was written: what lies in it sleeps, or is dropped.
     pub fn drop_page(&mut self, physical_page: u64, keepers: &mut Keepers<'_>) {
         for number in self.by_page.remove(&physical_page).unwrap_or_default() {
-            self.dropped += 1;
-            self.put_to_sleep(number, keepers);
+            // It may sleep already: two of its pages may be one in physical memory.
+            if self.all.get(&number).is_some_and(|known| !known.asleep) {
+                self.dropped += 1;
+                self.put_to_sleep(number, keepers);
+            }
         }
     }
 
@@ -453,10 +456,12 @@ impl Translations {
     }
 }
 
-/// Takes `number` from the list at `key`.
+/// Takes `number` from the list at `key`, once. What goes is mostly among the oldest, which are in front.
 fn remove_from<K: std::hash::Hash + Eq>(lists: &mut FxHashMap<K, Vec<u32>>, key: &K, number: u32) {
     if let Some(numbers) = lists.get_mut(key) {
-        numbers.retain(|&other| other != number);
+        if let Some(at) = numbers.iter().position(|&other| other == number) {
+            numbers.remove(at);
+        }
         if numbers.is_empty() {
             lists.remove(key);
         }

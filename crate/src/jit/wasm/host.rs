@@ -27,6 +27,11 @@ const MOST_BYTES: usize = 96 << 10;
 const ENOUGH: usize = 24;
 /// or the first has waited for so long, in milliseconds: a module of one region costs five times as much per region.
 const PATIENCE_MS: f64 = 8.0;
+/// The same once there are many modules: code that comes without end, a few regions at a time, would fill twice as many modules
+/// as the engine keeps, and nearly each region be moved into another before it dies.
+const PATIENCE_OF_MANY_MS: f64 = 32.0;
+/// How many are many: more than a boot makes.
+const MANY: usize = 512;
 /// Milliseconds spent on passes and emission before a module is made of what there is.
 const SLICE_MS: f64 = 3.0;
 
@@ -97,7 +102,15 @@ impl WasmBackend {
             && (self.synchronous
                 || hot
                 || self.waiting.len() >= ENOUGH
-                || now_ms() - self.since_ms >= PATIENCE_MS)
+                || now_ms() - self.since_ms >= self.patience_ms())
+    }
+
+    fn patience_ms(&self) -> f64 {
+        if self.ledger.modules() < MANY {
+            PATIENCE_MS
+        } else {
+            PATIENCE_OF_MANY_MS
+        }
     }
 
     /// Makes one module of what waits.

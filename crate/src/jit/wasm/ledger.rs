@@ -4,7 +4,7 @@
 //! code. Where most of a module is dead, or it never had many functions, those alive are moved into a new one with others:
 //! their bodies are kept for that.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use rustc_hash::FxHashMap;
 
@@ -17,11 +17,14 @@ const OVERHEAD: usize = 24 << 10;
 /// Modules that are left alone since they were made last: most of what they hold may die yet.
 const YOUNG: u64 = 512;
 
-/// A share, in thousandths, below which a module is sparse.
-const HALF: u64 = 500;
+/// Shares are told apart by so many parts of the whole: the order of sparse modules need not be exact, and to keep it costs
+/// something whenever a module's share changes.
+const PARTS: usize = 32;
+/// What share a sparse module has less than.
+const HALF: usize = PARTS / 2;
 
 /// A module's number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ModuleId(u64);
 
 #[derive(Debug, Default)]
@@ -31,12 +34,14 @@ struct Held {
     live_bytes: usize,
     /// Places of the functions that it had at first.
     places: Vec<u32>,
+    /// The share with which it is among the sparse, if it is.
+    listed: Option<usize>,
 }
 
 impl Held {
-    /// How much of what the module takes is alive, in thousandths.
-    fn share(&self) -> u64 {
-        self.live_bytes as u64 * 1000 / (self.bytes + OVERHEAD) as u64
+    /// How much of what the module takes is alive, in [`PARTS`].
+    fn share(&self) -> usize {
+        self.live_bytes * PARTS / (self.bytes + OVERHEAD)
     }
 }
 
@@ -49,10 +54,10 @@ struct Function {
 /// What there is.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    modules: BTreeMap<ModuleId, Held>,
+    modules: FxHashMap<ModuleId, Held>,
     /// Those that are sparse and not young, by the share of them that lives: the emptiest come first. Kept in order, since looking
     /// through all modules was seen to take three milliseconds.
-    sparse: BTreeSet<(u64, ModuleId)>,
+    sparse: BTreeSet<(usize, ModuleId)>,
     /// By place in the table.
     functions: FxHashMap<u32, Function>,
     last: u64,
@@ -71,7 +76,8 @@ impl Ledger {
     pub fn add(&mut self, functions: impl IntoIterator<Item = (u32, Body)>) {
         let module = self.next();
         for (place, body) in functions {
-            self.put(module, place, body);
+            self.enter(module, place, body.bytes());
+            self.functions.insert(place, Function { module, body });
         }
     }
 
@@ -87,33 +93,32 @@ impl Ledger {
     /// Changes what is known of a module, and its place among the sparse. Its bytes that live, if there is one.
     fn change(&mut self, module: ModuleId, change: impl FnOnce(&mut Held)) -> Option<usize> {
         let held = self.modules.get_mut(&module)?;
-        self.sparse.remove(&(held.share(), module));
+        let before = held.listed;
         change(held);
-        let share = held.share();
-        if module.0 + YOUNG <= self.last && share < HALF && held.live_bytes > 0 {
-            self.sparse.insert((share, module));
+        let sparse = module.0 + YOUNG <= self.last && held.live_bytes > 0;
+        held.listed = Some(held.share()).filter(|share| sparse && *share < HALF);
+        if held.listed != before {
+            before.map(|share| self.sparse.remove(&(share, module)));
+            held.listed.map(|share| self.sparse.insert((share, module)));
         }
         Some(held.live_bytes)
     }
 
-    fn put(&mut self, module: ModuleId, place: u32, body: Body) {
+    /// A function of so many bytes is in a module now.
+    fn enter(&mut self, module: ModuleId, place: u32, bytes: usize) {
         self.changes += 1;
-        let bytes = body.bytes();
+        self.bytes += bytes;
+        self.live_bytes += bytes;
         self.modules.entry(module).or_default();
         self.change(module, |held| {
             held.bytes += bytes;
             held.live_bytes += bytes;
             held.places.push(place);
         });
-        self.bytes += bytes;
-        self.live_bytes += bytes;
-        self.functions.insert(place, Function { module, body });
     }
 
-    /// The function at a place is no longer in the table.
-    pub fn remove(&mut self, place: u32) -> Option<Body> {
-        let Function { module, body } = self.functions.remove(&place)?;
-        let bytes = body.bytes();
+    /// One of so many bytes is no longer in a module.
+    fn leave(&mut self, module: ModuleId, bytes: usize) {
         self.changes += 1;
         self.live_bytes -= bytes;
         let left = self.change(module, |held| held.live_bytes -= bytes);
@@ -123,6 +128,12 @@ impl Ledger {
             self.bytes -= held.bytes;
             self.returned_bytes += held.bytes as u64;
         }
+    }
+
+    /// The function at a place is no longer in the table.
+    pub fn remove(&mut self, place: u32) -> Option<Body> {
+        let Function { module, body } = self.functions.remove(&place)?;
+        self.leave(module, body.bytes());
         Some(body)
     }
 
@@ -174,14 +185,16 @@ impl Ledger {
 
     /// The functions at these places are those of a new module now, or of one that others have been moved to.
     pub fn moved(&mut self, places: &[u32], module: Option<ModuleId>) -> ModuleId {
-        let bodies: Vec<_> = places
-            .iter()
-            .filter_map(|&place| Some((place, self.remove(place)?)))
-            .collect();
-        self.moved += bodies.len() as u64;
         let module = module.unwrap_or_else(|| self.next());
-        for (place, body) in bodies {
-            self.put(module, place, body);
+        for &place in places {
+            let Some(function) = self.functions.get_mut(&place) else {
+                continue;
+            };
+            let old = std::mem::replace(&mut function.module, module);
+            let bytes = function.body.bytes();
+            self.leave(old, bytes);
+            self.enter(module, place, bytes);
+            self.moved += 1;
         }
         module
     }

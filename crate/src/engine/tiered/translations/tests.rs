@@ -61,7 +61,6 @@ impl Programs {
     const AT: u64 = 0x1_0000;
 
     fn new(count: u64) -> Self {
-        let ram = Ram::new(RAM_BASE, (count + 1) * PAGE).unwrap();
         let mut programs = Programs {
             translations: Translations::default(),
             collector: collector(Mode::Generational, Budget::of(1 << 20)),
@@ -69,33 +68,39 @@ impl Programs {
             numbers: Vec::new(),
         };
         for nth in 0..count {
-            let pages = vec![(Self::AT, RAM_BASE + nth * PAGE)];
-            let key = |offset| Key {
-                pc: Self::AT + offset,
-                physical: pages[0].1 + offset,
-                privilege: 0,
-            };
-            let original =
-                Original::read(std::slice::from_ref(&(Self::AT..Self::AT + 32)), &pages, &ram).unwrap();
-            let number = programs.translations.add(Translation {
-                key: key(0),
-                entries: vec![key(0), key(16)],
-                pages: pages.clone(),
-                original,
-                points: Vec::new(),
-                tier: Tier::Quick,
-                state: State::Pending,
-                ticks: 0,
-                asleep: false,
-            });
-            let code = Code {
-                function: nth as usize,
-                bytes: 100,
-            };
-            programs.with(|translations, keepers| translations.finish(number, State::Ready(code), keepers));
-            programs.numbers.push(number);
+            programs.add(vec![(Self::AT, RAM_BASE + nth * PAGE)]);
         }
         programs
+    }
+
+    /// Adds one that lies in these pages, and begins in the first.
+    fn add(&mut self, pages: Vec<(u64, u64)>) -> u32 {
+        let (at, physical) = pages[0];
+        let ram = Ram::new(physical, PAGE).unwrap();
+        let key = |offset| Key {
+            pc: at + offset,
+            physical: physical + offset,
+            privilege: 0,
+        };
+        let original = Original::read(std::slice::from_ref(&(at..at + 32)), &pages, &ram).unwrap();
+        let number = self.translations.add(Translation {
+            key: key(0),
+            entries: vec![key(0), key(16)],
+            pages,
+            original,
+            points: Vec::new(),
+            tier: Tier::Quick,
+            state: State::Pending,
+            ticks: 0,
+            asleep: false,
+        });
+        let code = Code {
+            function: self.numbers.len(),
+            bytes: 100,
+        };
+        self.with(|translations, keepers| translations.finish(number, State::Ready(code), keepers));
+        self.numbers.push(number);
+        number
     }
 
     fn with<R>(&mut self, f: impl FnOnce(&mut Translations, &mut Keepers<'_>) -> R) -> R {
@@ -155,4 +160,18 @@ fn a_page_names_what_lies_in_it_unless_that_is_too_much() {
         named(&many, Programs::AT).map(|entries| entries.len()),
         Some(2 * MOST_NAMED)
     );
+}
+
+#[test]
+fn two_pages_that_are_one_in_memory_fall_asleep_once() {
+    let mut programs = Programs::new(0);
+    let number = programs.add(vec![(Programs::AT, RAM_BASE), (Programs::AT + PAGE, RAM_BASE)]);
+    let key = programs.translations.get(number).unwrap().key;
+    programs.with(|translations, keepers| translations.drop_page(RAM_BASE, keepers));
+    assert_eq!(programs.translations.dropped, 1);
+    assert_eq!(programs.translations.sleepers(key), [number]);
+    programs.with(|translations, keepers| translations.free(number, keepers));
+    assert!(programs.translations.sleepers(key).is_empty());
+    assert_eq!(programs.translations.sleeping_entries(RAM_BASE).count(), 0);
+    assert_eq!(programs.backend.released, [0]);
 }
