@@ -32,7 +32,7 @@ struct Held {
     /// Of all its functions, dead or alive.
     bytes: usize,
     live_bytes: usize,
-    /// Places of the functions that it had at first.
+    /// Places of the functions that live.
     places: Vec<u32>,
     /// The share with which it is among the sparse, if it is.
     listed: Option<usize>,
@@ -118,10 +118,15 @@ impl Ledger {
     }
 
     /// One of so many bytes is no longer in a module.
-    fn leave(&mut self, module: ModuleId, bytes: usize) {
+    fn leave(&mut self, module: ModuleId, place: u32, bytes: usize) {
         self.changes += 1;
         self.live_bytes -= bytes;
-        let left = self.change(module, |held| held.live_bytes -= bytes);
+        let left = self.change(module, |held| {
+            held.live_bytes -= bytes;
+            if let Some(at) = held.places.iter().position(|&other| other == place) {
+                held.places.swap_remove(at);
+            }
+        });
         if left == Some(0)
             && let Some(held) = self.modules.remove(&module)
         {
@@ -133,7 +138,7 @@ impl Ledger {
     /// The function at a place is no longer in the table.
     pub fn remove(&mut self, place: u32) -> Option<Body> {
         let Function { module, body } = self.functions.remove(&place)?;
-        self.leave(module, body.bytes());
+        self.leave(module, place, body.bytes());
         Some(body)
     }
 
@@ -154,14 +159,12 @@ impl Ledger {
         let (mut before, mut after) = (0, OVERHEAD);
         for &(_, module) in &self.sparse {
             let held = &self.modules[&module];
-            let alive = held.places.iter().filter(|place| self.is_in(**place, module));
-            let alive: Vec<_> = alive.map(|&place| (place, module)).collect();
-            if chosen.len() + alive.len() > count || after - OVERHEAD + held.live_bytes > bytes {
+            if chosen.len() + held.places.len() > count || after - OVERHEAD + held.live_bytes > bytes {
                 break;
             }
             before += held.bytes + OVERHEAD;
             after += held.live_bytes;
-            chosen.extend(alive);
+            chosen.extend(held.places.iter().map(|&place| (place, module)));
         }
         if after * 2 > before {
             // Not again until something has changed.
@@ -192,7 +195,7 @@ impl Ledger {
             };
             let old = std::mem::replace(&mut function.module, module);
             let bytes = function.body.bytes();
-            self.leave(old, bytes);
+            self.leave(old, place, bytes);
             self.enter(module, place, bytes);
             self.moved += 1;
         }
@@ -308,6 +311,17 @@ mod tests {
         let found: BTreeSet<_> = found.map(|(&module, held)| (held.share(), module)).collect();
         assert!(found.len() > 100, "{}", found.len());
         assert_eq!(ledger.sparse, found);
+        let mut by_module: FxHashMap<ModuleId, Vec<u32>> = FxHashMap::default();
+        for (&place, function) in &ledger.functions {
+            by_module.entry(function.module).or_default().push(place);
+        }
+        assert_eq!(by_module.len(), ledger.modules());
+        for (module, mut places) in by_module {
+            let mut known = ledger.modules[&module].places.clone();
+            known.sort_unstable();
+            places.sort_unstable();
+            assert_eq!(known, places, "{module:?}");
+        }
     }
 
     #[test]
