@@ -27,8 +27,8 @@ const MOST_BYTES: usize = 96 << 10;
 const ENOUGH: usize = 24;
 /// or the first has waited for so long, in milliseconds: a module of one region costs five times as much per region.
 const PATIENCE_MS: f64 = 8.0;
-/// The same once there are many modules: code that comes without end, a few regions at a time, would fill twice as many modules
-/// as the engine keeps, and nearly each region be moved into another before it dies.
+/// The same once there are many modules: code that comes without end, a few regions at a time, would make so many small ones
+/// that most regions are moved into another before they die (docs/gc.md).
 const PATIENCE_OF_MANY_MS: f64 = 32.0;
 /// How many are many: more than a boot makes.
 const MANY: usize = 512;
