@@ -25,11 +25,14 @@ export function emptyRun({ where, guest, gc, minutes, interval_s }) {
     stolen_ms: [],
     // How far the guest's program is.
     iterations: [],
-    // Of the memory: what the guest has touched, and code. Regions are all that were ever compiled.
+    // Of the memory: what the guest has touched, and code, in how many modules. Regions are all that were ever compiled.
     guest_mb: [],
     code_mb: [],
+    modules: [],
     regions: [],
+    // Of the whole run so far, and what the longest was for.
     pause_ms: null,
+    longest_pause: null,
     revived: null,
     recompiled: null,
     // Of long runs: `mips` of this guest and of a fresh one, which took turns afterwards.
@@ -57,13 +60,16 @@ export function addSample(run, last, now, iterations, { host, waited_ms, stolen_
   run.iterations.push(iterations);
   run.guest_mb.push(rounded(now.guest_mb));
   run.code_mb.push(rounded(now.code_mb));
+  run.modules.push(now.modules);
   run.regions.push(now.regions);
   if (now.gc === null) return;
   // The collector's figures are of the whole run each time.
   if (now.gc.mode !== run.gc)
     throw new Error(`--gc ${run.gc} was asked for, and the collector is ${now.gc.mode}`);
   const ms = (us) => Number((us / 1000).toFixed(3));
-  run.pause_ms = { p50: ms(now.gc.p50_us), p99: ms(now.gc.p99_us), max: ms(now.gc.max_us) };
+  const { p50_us, p99_us, max_us, total_us } = now.gc;
+  run.pause_ms = { p50: ms(p50_us), p99: ms(p99_us), max: ms(max_us), total: ms(total_us) };
+  run.longest_pause = now.gc.max_work;
   run.revived = now.gc.revived;
   run.recompiled = now.gc.recompiled;
 }
@@ -72,11 +78,11 @@ export function addSample(run, last, now, iterations, { host, waited_ms, stolen_
 export function lastLine(run) {
   const of = (name) => run[name].at(-1);
   const seconds = run.rss_mb.length * run.interval_s;
-  const longest = run.pause_ms === null ? '' : `, longest pause ${run.pause_ms.max} ms`;
+  const longest = run.pause_ms === null ? '' : `, longest pause ${run.pause_ms.max} ms (${run.longest_pause})`;
   return (
     `${String(seconds).padStart(5)} s: ${of('rss_mb')} MiB, ${of('mips')} MIPS of CPU, ${of('mips_wall')} on the clock, host ${of('host')}, ` +
     `waits of ${of('waited_ms')} ms in a second, ${of('stolen_ms')} ms taken, ` +
-    `${of('iterations')} iterations; guest ${of('guest_mb')} MiB, code ${of('code_mb')} MiB, ${of('regions')} regions so far${longest}`
+    `${of('iterations')} iterations; guest ${of('guest_mb')} MiB, code ${of('code_mb')} MiB in ${of('modules')} modules, ${of('regions')} regions so far${longest}`
   );
 }
 

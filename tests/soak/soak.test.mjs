@@ -84,7 +84,7 @@ function made({ rss = [300, 300], mips = [400, 400], host = [500, 500], ...more 
     run.mips.push(mips[0] + ((mips[1] - mips[0]) * n) / 29);
     run.host.push(host[0] + ((host[1] - host[0]) * n) / 29);
   }
-  return { ...run, pause_ms: { p50: 0.1, p99: 0.9, max: 4 }, ...more };
+  return { ...run, pause_ms: { p50: 0.1, p99: 0.9, max: 4, total: 20 }, longest_pause: 'make', ...more };
 }
 
 test('a run is good when memory, throughput and pauses stay within their limits', () => {
@@ -97,7 +97,7 @@ test('a run is good when memory, throughput and pauses stay within their limits'
   assert.deepEqual(missed(made({ mips: [400, 200], host: [500, 250] })), []);
   assert.equal(missed(made({ host: [250, 500] })).length, 1);
   const long = { p50: 0.1, p99: 1.5, max: 3 };
-  assert.match(missed(made({ pause_ms: long }))[0], /p99 1\.5 ms, at most 3 ms \(at most 1 and 5\)$/);
+  assert.match(missed(made({ pause_ms: long }))[0], /p99 1\.5 ms, the longest, to make, 3 ms \(at most 1 and 5\)$/);
   assert.equal(missed(made({ pause_ms: { ...long, p99: 0.5, max: 5.1 } })).length, 1);
   // Natively nothing waits for a picture to be drawn.
   assert.deepEqual(missed(made({ pause_ms: long, where: 'native' })), []);
@@ -187,6 +187,7 @@ const figures = (more) => ({
   instructions: 1e9,
   guest_mb: 90,
   code_mb: 2,
+  modules: 6,
   regions: 7,
   gc: null,
   ...more,
@@ -199,15 +200,18 @@ test('samples hold what happened between two looks', () => {
   addSample(run, figures(), later, 42, host);
   assert.deepEqual([run.rss_mb, run.mips, run.mips_wall, run.iterations], [[201.3], [400], [200], [42]]);
   assert.deepEqual([run.host, run.waited_ms, run.stolen_ms], [[500], [4.3], [10]]);
+  assert.deepEqual([run.code_mb, run.modules, run.regions], [[2], [6], [7]]);
   assert.equal(run.pause_ms, null);
   assert.match(
     lastLine(run),
     /^ +10 s: 201\.3 MiB, 400 MIPS of CPU, 200 on the clock, host 500, waits of 4\.3 ms in a second, 10 ms taken, 42 iterations;/,
   );
 
-  const gc = { mode: 'simple', p50_us: 10, p99_us: 1234, max_us: 9000, revived: 3, recompiled: 4 };
+  const pauses = { p50_us: 10, p99_us: 1234, max_us: 9000, max_work: 'free', total_us: 20_500 };
+  const gc = { mode: 'simple', ...pauses, revived: 3, recompiled: 4 };
   addSample(run, figures(), figures({ cpu_s: 2, at_s: 11, gc }), 43, host);
-  assert.deepEqual(run.pause_ms, { p50: 0.01, p99: 1.234, max: 9 });
+  assert.deepEqual(run.pause_ms, { p50: 0.01, p99: 1.234, max: 9, total: 20.5 });
+  assert.match(lastLine(run), /longest pause 9 ms \(free\)$/);
   assert.deepEqual([run.revived, run.recompiled], [3, 4]);
   gc.mode = 'off';
   assert.throws(
@@ -281,11 +285,14 @@ test('lines of figures are told from what the emulator says', async () => {
       quick_regions: 1,
       hot_regions: 2,
       code_bytes: 1 << 20,
+      modules: 4,
       gc: {
         mode: 'off',
         pause_p50_us: 1,
         pause_p99_us: 2,
         pause_max_us: 3,
+        pause_max_work: 'look',
+        pause_total_us: 9,
         revived: 4,
         recompiled: 5,
         freed: 6,
@@ -297,12 +304,14 @@ test('lines of figures are told from what the emulator says', async () => {
   engine.complain(`tabvisor: a warning\n${line.slice(0, 20)}`);
   engine.complain(`${line.slice(20)}\n`);
   const found = await waiting;
-  assert.deepEqual([found.instructions, found.guest_mb, found.code_mb, found.regions], [5, 3, 1, 3]);
+  assert.deepEqual([found.instructions, found.guest_mb, found.code_mb, found.modules, found.regions], [5, 3, 1, 4, 3]);
   assert.deepEqual(found.gc, {
     mode: 'off',
     p50_us: 1,
     p99_us: 2,
     max_us: 3,
+    max_work: 'look',
+    total_us: 9,
     revived: 4,
     recompiled: 5,
     freed: 6,

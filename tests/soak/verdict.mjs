@@ -100,8 +100,8 @@ export function judge(run) {
     lines.push('pauses: the collector says nothing of them');
     return { lines, wrong };
   }
-  const { p50, p99, max } = run.pause_ms;
-  const pauses = `pauses ${p50} ms in the middle, p99 ${p99} ms, at most ${max} ms`;
+  const { p50, p99, max, total } = run.pause_ms;
+  const pauses = `pauses ${total} ms in all, ${p50} ms in the middle, p99 ${p99} ms, the longest, to ${run.longest_pause}, ${max} ms`;
   if (run.gc === 'generational' && run.where === 'page')
     check(
       `${pauses} (at most ${PAUSE_P99_MS} and ${PAUSE_MAX_MS})`,

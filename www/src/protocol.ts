@@ -144,10 +144,16 @@ export interface GcStats {
   readonly returnedBytes: number;
   /** How many steps of collections took up to 1, 2, 4, 8… microseconds. */
   readonly pauses: readonly number[];
-  /** What half of them and 99 in 100 did not exceed, and the longest, in microseconds. */
+  /** How long all of them took, what half of them and 99 in 100 did not exceed, and the longest, in microseconds. */
+  readonly pauseTotalUs: number;
   readonly pauseP50Us: number;
   readonly pauseP99Us: number;
   readonly pauseMaxUs: number;
+  /**
+   * What the longest was for: `look` at regions, `free` some, `flush` the branch-target caches, and to move regions `choose`, `copy`,
+   * `make` a module and `place` them; `none` if there was none.
+   */
+  readonly pauseMaxWork: string;
 }
 
 /** Counters since power-on. */
@@ -396,9 +402,10 @@ function figures(value: unknown): void {
   const { jit, ...own } = fields(value, 'the figures');
   const { gc, ...compiler } =
     jit === undefined ? { gc: undefined } : fields(jit, 'the compiler\u2019s figures');
-  const { mode, pauses, ...collector } =
-    gc === undefined ? { mode: '', pauses: [] } : fields(gc, 'the collector\u2019s figures');
+  const { mode, pauseMaxWork, pauses, ...collector } =
+    gc === undefined ? { mode: '', pauseMaxWork: '', pauses: [] } : fields(gc, 'the collector\u2019s figures');
   text(mode, 'the collector\u2019s mode', MAX_WORDS_LENGTH);
+  text(pauseMaxWork, 'what the longest pause was for', MAX_WORDS_LENGTH);
   if (!Array.isArray(pauses)) throw new ProtocolError('the collector\u2019s pauses must be a list');
   const all: unknown[] = [own, compiler, collector, pauses].flatMap((part) => Object.values<unknown>(part));
   if (!all.every((v) => typeof v === 'number')) throw new ProtocolError('figures must be numbers');

@@ -14,6 +14,7 @@ pub mod wasm;
 use std::fmt;
 
 use crate::ir::Region;
+use gc::Work;
 
 /// How much is done for a region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -110,9 +111,8 @@ pub trait Backend: fmt::Debug + Send {
     /// Whether there may be code that should be moved together. Asked before each turn of a hart.
     fn is_sparse(&self) -> bool;
     /// Does a bounded part of moving code together, so that memory which holds little of it any more can be given back. Code
-    /// that has another place since is added to `moved`, with its number: nobody may call it at the old one. Whether it did
-    /// anything.
-    fn compact(&mut self, moved: &mut Vec<(u32, Code)>) -> bool;
+    /// that has another place since is added to `moved`, with its number: nobody may call it at the old one. What it did.
+    fn compact(&mut self, moved: &mut Vec<(u32, Code)>) -> Work;
     /// What that has come to so far.
     fn compaction(&self) -> Compaction;
     /// The host's clock, in microseconds from whenever: to tell how long something took.

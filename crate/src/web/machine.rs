@@ -118,6 +118,12 @@ macro_rules! gc_counters {
                 self.gc.mode.to_string()
             }
 
+            /// What the longest pause was for: `look`, `free`, `flush`, `choose`, `copy`, `make` or `place`; `none` if there was none.
+            #[wasm_bindgen(getter, js_name = "pauseMaxWork")]
+            pub fn pause_max_work(&self) -> String {
+                self.gc.pause_max_work.to_string()
+            }
+
             /// How many steps of collections took up to 1, 2, 4, 8… microseconds.
             #[wasm_bindgen(getter, js_name = "pausesByDoublingUs")]
             pub fn pauses_by_doubling_us(&self) -> Vec<f64> {
@@ -139,6 +145,7 @@ gc_counters! {
     recompiled as recompiled: "recompiled", "Regions compiled again that had been given back.";
     moved as moved: "moved", "Regions moved into new modules.";
     returned_bytes as returned_bytes: "returnedBytes", "Bytes of modules given back.";
+    pause_total_us as pause_total_us: "pauseTotalUs", "How long all pauses took, in microseconds.";
     pause_p50_us as pause_p50_us: "pauseP50Us", "What half of the pauses did not exceed, in microseconds.";
     pause_p99_us as pause_p99_us: "pauseP99Us", "What 99 in 100 pauses did not exceed, in microseconds.";
     pause_max_us as pause_max_us: "pauseMaxUs", "The longest pause, in microseconds.";

@@ -173,9 +173,11 @@ function jitStats(machine: WebMachine): { jit?: JitStats } {
       moved: counters.moved,
       returnedBytes: counters.returnedBytes,
       pauses: Array.from(counters.pausesByDoublingUs),
+      pauseTotalUs: counters.pauseTotalUs,
       pauseP50Us: counters.pauseP50Us,
       pauseP99Us: counters.pauseP99Us,
       pauseMaxUs: counters.pauseMaxUs,
+      pauseMaxWork: counters.pauseMaxWork,
     },
   };
   counters.free();

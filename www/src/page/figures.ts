@@ -107,6 +107,7 @@ export class FiguresView {
     show(this.#collected, String(gc.freed), `${gc.revived} revived`);
     const ms = (us: number): string => (us / 1000).toFixed(us < 10_000 ? 1 : 0);
     show(this.#pauses, ms(gc.pauseP99Us), `ms, max ${ms(gc.pauseMaxUs)}`);
+    this.#pauses.title = gc.pauseMaxUs > 0 ? `the longest was to ${gc.pauseMaxWork}` : '';
   }
 
   /** What compiled code did between the two; its share of the instructions in per cent. */

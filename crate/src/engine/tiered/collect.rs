@@ -5,7 +5,7 @@ use super::{Jit, Key, State, Translation};
 use crate::engine::Core;
 use crate::engine::code::{Changes, CodeCache};
 use crate::jit::CompileError;
-use crate::jit::gc::{Mode, Step};
+use crate::jit::gc::{Mode, Step, Work};
 use crate::mem::Bus;
 
 /// What is left of its heat to an address whose region was freed: one part in so many.
@@ -28,6 +28,12 @@ impl Jit {
         if flush {
             self.translations.departures.note_all();
         }
+        let mut work = match (worked, flush) {
+            (_, true) => Work::Flush,
+            (true, false) if !freed.is_empty() => Work::Free,
+            (true, false) => Work::Look,
+            (false, false) => Work::None,
+        };
         for number in freed.drain(..) {
             let Some(gone) = self.with_keepers(|translations, keepers| translations.free(number, keepers))
             else {
@@ -43,20 +49,22 @@ impl Jit {
         }
         self.freed = freed;
         // One or the other: a step is short.
-        let worked = worked || moves && self.compact();
-        if worked {
-            self.pauses.add(self.backend.now_us() - start);
+        if moves && work == Work::None {
+            work = self.compact();
+        }
+        if work != Work::None {
+            self.pauses.add(self.backend.now_us() - start, work);
         }
     }
 
     /// Moves some code together, if that is worth it.
-    fn compact(&mut self) -> bool {
+    fn compact(&mut self) -> Work {
         let mut moved = Vec::new();
-        let worked = self.backend.compact(&mut moved);
+        let work = self.backend.compact(&mut moved);
         for (number, code) in moved {
             self.translations.moved(number, code);
         }
-        worked
+        work
     }
 
     /// There was no room for a region's code.

@@ -110,6 +110,44 @@ pub enum Fate {
     Leak,
 }
 
+/// What a step did, above all: it tells what a long pause was.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Work {
+    /// Nothing.
+    #[default]
+    None,
+    /// Translations were looked at.
+    Look,
+    /// Some were freed.
+    Free,
+    /// Branch-target caches were emptied, since a collection began or found something cold in them.
+    Flush,
+    /// Code to be moved was chosen.
+    Choose,
+    /// Code was copied.
+    Copy,
+    /// The engine was handed a module with the code.
+    Make,
+    /// Functions took their places in it.
+    Place,
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Work::None => "none",
+            Work::Look => "look",
+            Work::Free => "free",
+            Work::Flush => "flush",
+            Work::Choose => "choose",
+            Work::Copy => "copy",
+            Work::Make => "make",
+            Work::Place => "place",
+        })
+    }
+}
+
 /// What a step of a collection asks for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Step {

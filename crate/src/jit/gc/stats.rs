@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Mode;
+use super::{Mode, Work};
 
 /// Buckets of the histogram of pauses: eight for each doubling, from a microsecond to more than a second.
 const BUCKETS: usize = 8 * 21;
@@ -11,24 +11,30 @@ const BUCKETS: usize = 8 * 21;
 #[derive(Debug, Clone)]
 pub struct Pauses {
     counts: [u64; BUCKETS],
-    longest_us: f64,
+    total_us: f64,
+    /// The longest, and what was done meanwhile.
+    longest: (f64, Work),
 }
 
 impl Default for Pauses {
     fn default() -> Self {
         Pauses {
             counts: [0; BUCKETS],
-            longest_us: 0.0,
+            total_us: 0.0,
+            longest: (0.0, Work::None),
         }
     }
 }
 
 impl Pauses {
-    /// Counts one.
-    pub fn add(&mut self, us: f64) {
+    /// Counts one, in which this was done.
+    pub fn add(&mut self, us: f64, work: Work) {
         let bucket = (us.max(1.0).log2() * 8.0).ceil() as usize;
         self.counts[bucket.min(BUCKETS - 1)] += 1;
-        self.longest_us = self.longest_us.max(us);
+        self.total_us += us;
+        if us > self.longest.0 {
+            self.longest = (us, work);
+        }
     }
 
     /// How many there were.
@@ -36,9 +42,14 @@ impl Pauses {
         self.counts.iter().sum()
     }
 
-    /// The longest, in microseconds.
-    pub fn longest_us(&self) -> f64 {
-        self.longest_us
+    /// The sum of all, in microseconds.
+    pub fn total_us(&self) -> f64 {
+        self.total_us
+    }
+
+    /// The longest, in microseconds, and what was done meanwhile.
+    pub fn longest(&self) -> (f64, Work) {
+        self.longest
     }
 
     /// What the given share of them, from 0 to 1, did not exceed, in microseconds: the upper end of its bucket, but not more
@@ -50,7 +61,7 @@ impl Pauses {
             seen += count;
             seen >= wanted
         });
-        bucket.map_or(0.0, |bucket| (bucket as f64 / 8.0).exp2().min(self.longest_us))
+        bucket.map_or(0.0, |bucket| (bucket as f64 / 8.0).exp2().min(self.longest.0))
     }
 
     /// How many took up to 1, 2, 4, 8… microseconds, and more than the one before; the last are all that took longer.
@@ -92,6 +103,8 @@ pub struct GcStats {
     pub returned_bytes: u64,
     /// Steps of collections.
     pub pauses: u64,
+    /// How long all of them took, in microseconds.
+    pub pause_total_us: f64,
     /// How many of these took up to 1, 2, 4, 8… microseconds.
     pub pauses_by_doubling_us: [u64; 16],
     /// What half of them did not exceed, in microseconds.
@@ -100,6 +113,8 @@ pub struct GcStats {
     pub pause_p99_us: f64,
     /// The longest, in microseconds.
     pub pause_max_us: f64,
+    /// What was done meanwhile.
+    pub pause_max_work: Work,
 }
 
 impl GcStats {
@@ -109,7 +124,8 @@ impl GcStats {
         self.pauses_by_doubling_us = pauses.by_doubling();
         self.pause_p50_us = pauses.percentile_us(0.5);
         self.pause_p99_us = pauses.percentile_us(0.99);
-        self.pause_max_us = pauses.longest_us();
+        self.pause_total_us = pauses.total_us();
+        (self.pause_max_us, self.pause_max_work) = pauses.longest();
     }
 }
 
@@ -122,7 +138,7 @@ mod tests {
         let mut pauses = Pauses::default();
         assert_eq!(pauses.percentile_us(0.5), 0.0);
         for us in 1..=1000 {
-            pauses.add(f64::from(us));
+            pauses.add(f64::from(us), Work::Look);
         }
         for (share, exact) in [(0.5, 500.0), (0.99, 990.0), (1.0, 1000.0)] {
             let told = pauses.percentile_us(share);
@@ -130,7 +146,9 @@ mod tests {
         }
         assert_eq!(pauses.by_doubling().iter().sum::<u64>(), 1000);
         assert_eq!(pauses.by_doubling()[..4], [1, 1, 2, 4]);
-        pauses.add(1e9);
-        assert_eq!(pauses.longest_us(), 1e9);
+        pauses.add(1e9, Work::Free);
+        pauses.add(7.0, Work::Make);
+        assert_eq!(pauses.longest(), (1e9, Work::Free));
+        assert_eq!(pauses.total_us(), 1e9 + 500_500.0 + 7.0);
     }
 }

@@ -27,7 +27,7 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use parking_lot::Mutex;
 
-use super::{Backend, Code, Compaction, CompileError, Finished, Job, Tier};
+use super::{Backend, Code, Compaction, CompileError, Finished, Job, Tier, gc};
 use crate::{
     engine::compile_queue::{CompileQueue, Full, Priority},
     ir::{
@@ -236,8 +236,11 @@ impl Backend for NativeBackend {
         self.pending == 0 && self.memory.lock().is_sparse()
     }
 
-    fn compact(&mut self, moved: &mut Vec<(u32, Code)>) -> bool {
-        self.pending == 0 && self.memory.lock().compact(moved)
+    fn compact(&mut self, moved: &mut Vec<(u32, Code)>) -> gc::Work {
+        match self.pending == 0 && self.memory.lock().compact(moved) {
+            true => gc::Work::Copy,
+            false => gc::Work::None,
+        }
     }
 
     fn compaction(&self) -> Compaction {

@@ -13,10 +13,12 @@ use super::ledger::{Ledger, ModuleId};
 use super::module::{Builder, Placing};
 use super::places::{Places, call};
 use crate::ir::Abi;
+use crate::jit::gc::Work;
 
-/// Functions that are moved into one module, and bytes of them, at most. Each module costs a call of JavaScript, and when such
-/// a call allocates V8 may collect its young objects, which takes it one to two milliseconds: of a few calls that is seldom.
-const MOST_MOVED: usize = 48;
+/// Functions that are moved into one module, and bytes of them, at most. Each module costs a call of JavaScript, which is where a step
+/// may stand still: V8 may collect its young objects there, or the page's thread may hold the lock that V8 has for all modules
+/// (docs/gc.md). Of a few calls that is seldom. The call copies the bytes, so more of them in fewer calls would not be better.
+const MOST_MOVED: usize = 96;
 const MOST_BYTES: usize = 64 << 10;
 /// Functions that a step adds to a module, and that one puts into the table: less than a tenth of a millisecond
 /// of work in the mean.
@@ -61,38 +63,39 @@ impl Compactor {
         }
     }
 
-    /// Goes on. Whether there was something to do.
-    pub fn step(&mut self, ledger: &mut Ledger, places: &mut Places, abi: &Abi) -> bool {
+    /// Goes on. What was done, if there was something to do.
+    pub fn step(&mut self, ledger: &mut Ledger, places: &mut Places, abi: &Abi) -> Work {
         if !self.is_due(ledger) {
-            return false;
+            return Work::None;
         }
-        let next = match self.state.take() {
+        let (work, next) = match self.state.take() {
             None => match begin(ledger, abi) {
-                None => return false,
-                begun => Ok(begun),
+                None => return Work::None,
+                begun => (Work::Choose, Ok(begun)),
             },
             Some(State::Adding(builder, added, more)) if more.len() == 0 => {
                 let Some(put) = places.take_free() else {
                     // There will be one once something is freed, or the next module is made.
                     self.state = Some(State::Adding(builder, added, more));
-                    return false;
+                    return Work::None;
                 };
-                make(builder, added, put).map(Some)
+                (Work::Make, make(builder, added, put).map(Some))
             }
-            Some(State::Adding(builder, added, more)) => Ok(Some(add_some(builder, added, more, ledger))),
+            Some(State::Adding(builder, added, more)) => {
+                (Work::Copy, Ok(Some(add_some(builder, added, more, ledger))))
+            }
             Some(State::Making(answer, put, functions)) => {
                 let known = answer.borrow_mut().take();
-                known
-                    .map(|made| made.map(|_| State::Putting(put, functions, None)))
-                    .transpose()
+                let made = known.map(|made| made.map(|_| State::Putting(put, functions, None)));
+                (Work::Place, made.transpose())
             }
             Some(State::Putting(put, functions, _)) if functions.len() == 0 => {
                 // Else it would keep the module.
                 places.release(put);
-                Ok(None)
+                (Work::Place, Ok(None))
             }
             Some(State::Putting(put, functions, module)) => {
-                Ok(Some(put_some(put, functions, module, ledger)))
+                (Work::Place, Ok(Some(put_some(put, functions, module, ledger))))
             }
         };
         match next {
@@ -102,7 +105,7 @@ impl Compactor {
                 log::warn!(target: "jit", "code is no longer moved together, and modules live on: {}", words(&error));
             }
         }
-        true
+        work
     }
 }
 

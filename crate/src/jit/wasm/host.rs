@@ -15,6 +15,7 @@ use super::places::{Places, call};
 use super::{Body, Builder, Features, Placing, features};
 use crate::ir::Abi;
 use crate::ir::passes::{Level, PassSet, optimise};
+use crate::jit::gc::Work;
 use crate::jit::{Backend, Code, Compaction, CompileError, Finished, Job, Tier};
 
 /// Jobs that may wait.
@@ -29,9 +30,9 @@ const ENOUGH: usize = 24;
 const PATIENCE_MS: f64 = 8.0;
 /// The same once there are many modules: code that comes without end, a few regions at a time, would make so many small ones
 /// that most regions are moved into another before they die (docs/gc.md).
-const PATIENCE_OF_MANY_MS: f64 = 32.0;
+const PATIENCE_OF_MANY_MS: f64 = 64.0;
 /// How many are many: more than a boot makes.
-const MANY: usize = 512;
+const MANY: usize = 384;
 /// Milliseconds spent on passes and emission before a module is made of what there is.
 const SLICE_MS: f64 = 3.0;
 
@@ -242,7 +243,7 @@ impl Backend for WasmBackend {
         self.compactor.is_due(&self.ledger)
     }
 
-    fn compact(&mut self, _: &mut Vec<(u32, Code)>) -> bool {
+    fn compact(&mut self, _: &mut Vec<(u32, Code)>) -> Work {
         self.compactor.step(&mut self.ledger, &mut self.places, &self.abi)
     }
 

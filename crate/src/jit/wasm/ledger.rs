@@ -15,7 +15,7 @@ const LITTLE: usize = 256 << 10;
 /// Bytes that a module takes beside its functions' code; V8 was seen to use some more.
 const OVERHEAD: usize = 24 << 10;
 /// Modules that are left alone since they were made last: most of what they hold may die yet.
-const YOUNG: u64 = 512;
+const YOUNG: u64 = 256;
 
 /// Shares are told apart by so many parts of the whole: the order of sparse modules need not be exact, and to keep it costs
 /// something whenever a module's share changes.

@@ -1,7 +1,7 @@
 //! What branch-target caches hear of translations that go.
 
 use super::*;
-use crate::jit::gc::{Budget, Mode, collector};
+use crate::jit::gc::{Budget, Mode, Work, collector};
 use crate::jit::{Compaction, Finished, Job};
 use crate::mem::Ram;
 
@@ -37,8 +37,8 @@ impl Backend for Nowhere {
     fn is_sparse(&self) -> bool {
         false
     }
-    fn compact(&mut self, _: &mut Vec<(u32, Code)>) -> bool {
-        false
+    fn compact(&mut self, _: &mut Vec<(u32, Code)>) -> Work {
+        Work::None
     }
     fn compaction(&self) -> Compaction {
         Compaction::default()
