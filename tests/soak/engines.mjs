@@ -89,6 +89,7 @@ class NativeSoak extends Tabvisor {
       guest_mb: mib(figures.ram_in_use_bytes ?? 0),
       code_mb: mib(figures.jit.code_bytes),
       modules: figures.jit.modules,
+      stall_ms: figures.jit.longest_stall_us / 1000,
       regions: figures.jit.quick_regions + figures.jit.hot_regions,
       gc: gc && {
         mode: gc.mode,
@@ -132,6 +133,7 @@ class PageSoak extends Page {
       guest_mb: mib(figures.ramInUseBytes),
       code_mb: mib(figures.jit.codeBytes),
       modules: figures.jit.modules,
+      stall_ms: figures.jit.longestStallMs,
       regions: figures.jit.quickRegions + figures.jit.hotRegions,
       gc: gc && {
         mode: gc.mode,

@@ -30,6 +30,8 @@ export function emptyRun({ where, guest, gc, minutes, interval_s }) {
     code_mb: [],
     modules: [],
     regions: [],
+    // The longest so far that the guest stood still while code was compiled or handed over.
+    stall_ms: null,
     // Of the whole run so far, and what the longest was for.
     pause_ms: null,
     longest_pause: null,
@@ -62,6 +64,7 @@ export function addSample(run, last, now, iterations, { host, waited_ms, stolen_
   run.code_mb.push(rounded(now.code_mb));
   run.modules.push(now.modules);
   run.regions.push(now.regions);
+  run.stall_ms = rounded(now.stall_ms);
   if (now.gc === null) return;
   // The collector's figures are of the whole run each time.
   if (now.gc.mode !== run.gc)
@@ -78,11 +81,11 @@ export function addSample(run, last, now, iterations, { host, waited_ms, stolen_
 export function lastLine(run) {
   const of = (name) => run[name].at(-1);
   const seconds = run.rss_mb.length * run.interval_s;
-  const longest = run.pause_ms === null ? '' : `, longest pause ${run.pause_ms.max} ms (${run.longest_pause})`;
+  const pause = run.pause_ms === null ? '' : `, pause ${run.pause_ms.max} ms (${run.longest_pause})`;
   return (
     `${String(seconds).padStart(5)} s: ${of('rss_mb')} MiB, ${of('mips')} MIPS of CPU, ${of('mips_wall')} on the clock, host ${of('host')}, ` +
     `waits of ${of('waited_ms')} ms in a second, ${of('stolen_ms')} ms taken, ` +
-    `${of('iterations')} iterations; guest ${of('guest_mb')} MiB, code ${of('code_mb')} MiB in ${of('modules')} modules, ${of('regions')} regions so far${longest}`
+    `${of('iterations')} iterations; guest ${of('guest_mb')} MiB, code ${of('code_mb')} MiB in ${of('modules')} modules, ${of('regions')} regions so far; longest stall ${run.stall_ms} ms${pause}`
   );
 }
 

@@ -188,6 +188,7 @@ const figures = (more) => ({
   guest_mb: 90,
   code_mb: 2,
   modules: 6,
+  stall_ms: 3,
   regions: 7,
   gc: null,
   ...more,
@@ -200,7 +201,7 @@ test('samples hold what happened between two looks', () => {
   addSample(run, figures(), later, 42, host);
   assert.deepEqual([run.rss_mb, run.mips, run.mips_wall, run.iterations], [[201.3], [400], [200], [42]]);
   assert.deepEqual([run.host, run.waited_ms, run.stolen_ms], [[500], [4.3], [10]]);
-  assert.deepEqual([run.code_mb, run.modules, run.regions], [[2], [6], [7]]);
+  assert.deepEqual([run.code_mb, run.modules, run.regions, run.stall_ms], [[2], [6], [7], 3]);
   assert.equal(run.pause_ms, null);
   assert.match(
     lastLine(run),
@@ -211,7 +212,7 @@ test('samples hold what happened between two looks', () => {
   const gc = { mode: 'simple', ...pauses, revived: 3, recompiled: 4 };
   addSample(run, figures(), figures({ cpu_s: 2, at_s: 11, gc }), 43, host);
   assert.deepEqual(run.pause_ms, { p50: 0.01, p99: 1.234, max: 9, total: 20.5 });
-  assert.match(lastLine(run), /longest pause 9 ms \(free\)$/);
+  assert.match(lastLine(run), /longest stall 3 ms, pause 9 ms \(free\)$/);
   assert.deepEqual([run.revived, run.recompiled], [3, 4]);
   gc.mode = 'off';
   assert.throws(
@@ -286,6 +287,7 @@ test('lines of figures are told from what the emulator says', async () => {
       hot_regions: 2,
       code_bytes: 1 << 20,
       modules: 4,
+      longest_stall_us: 1500,
       gc: {
         mode: 'off',
         pause_p50_us: 1,
@@ -305,6 +307,7 @@ test('lines of figures are told from what the emulator says', async () => {
   engine.complain(`${line.slice(20)}\n`);
   const found = await waiting;
   assert.deepEqual([found.instructions, found.guest_mb, found.code_mb, found.modules, found.regions], [5, 3, 1, 4, 3]);
+  assert.equal(found.stall_ms, 1.5);
   assert.deepEqual(found.gc, {
     mode: 'off',
     p50_us: 1,

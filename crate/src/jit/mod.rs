@@ -117,8 +117,8 @@ pub trait Backend: fmt::Debug + Send {
     fn compaction(&self) -> Compaction;
     /// The host's clock, in microseconds from whenever: to tell how long something took.
     fn now_us(&self) -> f64;
-    /// The longest that a call of `finished` has taken, in microseconds: the guest stands still meanwhile. 0 where code is
-    /// compiled beside the guest.
+    /// The longest that making or handing over a module has taken, in microseconds: the guest stands still meanwhile. 0 where code
+    /// is compiled beside the guest.
     fn longest_stall_us(&self) -> u64 {
         0
     }

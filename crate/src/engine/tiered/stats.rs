@@ -43,7 +43,7 @@ pub struct JitStats {
     pub code_bytes: u64,
     /// WebAssembly modules that hold code now.
     pub modules: u64,
-    /// The longest that the guest has stood still while code was compiled, in microseconds.
+    /// The longest that the guest has stood still while code was compiled, or handed to the engine, in microseconds.
     pub longest_stall_us: u64,
     /// Look-ups of the targets of jumps by the run loop that found compiled code. Those of compiled code are not counted.
     pub target_hits: u64,

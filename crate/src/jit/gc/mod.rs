@@ -127,7 +127,7 @@ pub enum Work {
     Choose,
     /// Code was copied.
     Copy,
-    /// The engine was handed a module with the code.
+    /// A module was made of it.
     Make,
     /// Functions took their places in it.
     Place,

@@ -1,13 +1,15 @@
 //! Moves functions out of mostly dead and of small modules into new ones, so that the engine can free the old: beside the guest, a module
-//! at a time. The engine compiles and instantiates it in the background and in the worker's event loop; once that is done, the
-//! functions take their old places in the table. Nobody but the table refers to a module then.
+//! at a time. It is handed to the engine once the guest's slice has ended, which compiles and instantiates it in the background and in the
+//! worker's event loop; once that is done, the functions take their old places in the table. Nobody but the table refers to a
+//! module then.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 
+use super::clock::now_ms;
 use super::host::{instantiate_later, words};
 use super::ledger::{Ledger, ModuleId};
 use super::module::{Builder, Placing};
@@ -15,9 +17,9 @@ use super::places::{Places, call};
 use crate::ir::Abi;
 use crate::jit::gc::Work;
 
-/// Functions that are moved into one module, and bytes of them, at most. Each module costs a call of JavaScript, which is where a step
-/// may stand still: V8 may collect its young objects there, or the page's thread may hold the lock that V8 has for all modules
-/// (docs/gc.md). Of a few calls that is seldom. The call copies the bytes, so more of them in fewer calls would not be better.
+/// Functions that are moved into one module, and bytes of them, at most. To hand over a module may take V8 long: it may collect its
+/// young objects, or another thread has the lock that it has for all modules (docs/gc.md). Of a few modules that is seldom. It
+/// copies the bytes, so more of them at a time would not be better.
 const MOST_MOVED: usize = 96;
 const MOST_BYTES: usize = 64 << 10;
 /// Functions that a step adds to a module, and that one puts into the table: less than a tenth of a millisecond
@@ -35,15 +37,11 @@ type Functions = std::vec::IntoIter<(usize, (u32, ModuleId))>;
 enum State {
     /// A module is being made, of functions that are added to it and others that are still to be.
     Adding(Builder, Vec<(u32, ModuleId)>, std::vec::IntoIter<(u32, ModuleId)>),
-    /// A module is being compiled and instantiated. Where the function will be that puts the others into the table.
+    /// A module is being handed over, compiled and instantiated. Where the function will be that puts the others into the table.
     Making(Answer, u32, Functions),
     /// Its functions are being put into the table by that one; which module it is.
     Putting(u32, Functions, Option<ModuleId>),
 }
-
-// SAFETY: `Rc` and what JavaScript owns must stay on their thread, and there is only one: WebAssembly without threads.
-#[cfg(not(target_feature = "atomics"))]
-unsafe impl Send for State {}
 
 /// Does it.
 #[derive(Debug, Default)]
@@ -51,9 +49,21 @@ pub struct Compactor {
     state: Option<State>,
     /// The engine refused a module that it had taken in parts: nothing more is moved.
     failed: bool,
+    /// The longest that handing a module over has taken.
+    longest_ms: Rc<Cell<f64>>,
 }
 
+// SAFETY: `Rc` and what JavaScript owns must stay on their thread, and there is only one: WebAssembly without threads.
+#[cfg(not(target_feature = "atomics"))]
+unsafe impl Send for Compactor {}
+
 impl Compactor {
+    /// The longest that handing a module over to the engine has taken: the guest stands still meanwhile, as when one is made for
+    /// it.
+    pub fn longest_ms(&self) -> f64 {
+        self.longest_ms.get()
+    }
+
     /// Whether there may be something to do.
     pub fn is_due(&self, ledger: &Ledger) -> bool {
         match &self.state {
@@ -79,7 +89,10 @@ impl Compactor {
                     self.state = Some(State::Adding(builder, added, more));
                     return Work::None;
                 };
-                (Work::Make, make(builder, added, put).map(Some))
+                (
+                    Work::Make,
+                    Ok(Some(make(builder, added, put, Rc::clone(&self.longest_ms)))),
+                )
             }
             Some(State::Adding(builder, added, more)) => {
                 (Work::Copy, Ok(Some(add_some(builder, added, more, ledger))))
@@ -132,18 +145,25 @@ fn add_some(
     State::Adding(builder, added, more)
 }
 
-/// Has an instance of a module made. Its function that puts the others into the table will be at place `put`.
-fn make(builder: Builder, functions: Vec<(u32, ModuleId)>, put: u32) -> Result<State, JsValue> {
+/// Has an instance of a module made, when the guest's slice has ended. Its function that puts the others into the table will be at
+/// place `put`.
+fn make(builder: Builder, functions: Vec<(u32, ModuleId)>, put: u32, longest_ms: Rc<Cell<f64>>) -> State {
     let module = builder.finish(Placing::ByCalls(put));
-    let promise = instantiate_later(&module.bytes)?;
     let answer = Answer::default();
     let to = Rc::clone(&answer);
     wasm_bindgen_futures::spawn_local(async move {
-        let result = JsFuture::from(promise).await;
+        let start = now_ms();
+        let promise = instantiate_later(&module.bytes);
+        longest_ms.set(longest_ms.get().max(now_ms() - start));
+        drop(module);
+        let result = match promise {
+            Ok(promise) => JsFuture::from(promise).await,
+            Err(error) => Err(error),
+        };
         *to.borrow_mut() = Some(result);
     });
     let functions: Vec<_> = functions.into_iter().enumerate().collect();
-    Ok(State::Making(answer, put, functions.into_iter()))
+    State::Making(answer, put, functions.into_iter())
 }
 
 /// Puts some functions into the table, but for those that have gone since, by the function at place `put`.

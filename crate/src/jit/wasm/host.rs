@@ -52,7 +52,7 @@ pub struct WasmBackend {
     code_limit: usize,
     ledger: Ledger,
     compactor: Compactor,
-    /// The longest that making a module has taken, with all that belongs to it.
+    /// The longest that making a module for the guest has taken, with all that belongs to it.
     longest_ms: f64,
 }
 
@@ -260,7 +260,7 @@ impl Backend for WasmBackend {
     }
 
     fn longest_stall_us(&self) -> u64 {
-        (self.longest_ms * 1000.0) as u64
+        (self.longest_ms.max(self.compactor.longest_ms()) * 1000.0) as u64
     }
 }
 
