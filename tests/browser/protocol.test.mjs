@@ -105,12 +105,24 @@ test('messages from the worker are looked at before use', () => {
     { kind: 'stats', stats: { instructions: 1, jit: { modules: 1, gc: 'off' } } },
     { kind: 'stats', stats: { instructions: 1, jit: { modules: 1, gc: { mode: 1, pauses: [] } } } },
     { kind: 'stats', stats: { instructions: 1, jit: { modules: 1, gc: { mode: 'off', pauses: [] } } } },
-    { kind: 'stats', stats: { instructions: 1, jit: { modules: 1, gc: { mode: 'off', pauseMaxWork: 3, pauses: [] } } } },
-    { kind: 'stats', stats: { instructions: 1, jit: { modules: 1, gc: { mode: 'off', pauseMaxWork: '', pauses: 3 } } } },
-    { kind: 'stats', stats: { instructions: 1, jit: { modules: 1, gc: { mode: 'off', pauseMaxWork: '', pauses: ['3'] } } } },
     {
       kind: 'stats',
-      stats: { instructions: 1, jit: { modules: 1, gc: { mode: 'off', pauseMaxWork: '', pauses: [], freed: {} } } },
+      stats: { instructions: 1, jit: { modules: 1, gc: { mode: 'off', pauseMaxWork: 3, pauses: [] } } },
+    },
+    {
+      kind: 'stats',
+      stats: { instructions: 1, jit: { modules: 1, gc: { mode: 'off', pauseMaxWork: '', pauses: 3 } } },
+    },
+    {
+      kind: 'stats',
+      stats: { instructions: 1, jit: { modules: 1, gc: { mode: 'off', pauseMaxWork: '', pauses: ['3'] } } },
+    },
+    {
+      kind: 'stats',
+      stats: {
+        instructions: 1,
+        jit: { modules: 1, gc: { mode: 'off', pauseMaxWork: '', pauses: [], freed: {} } },
+      },
     },
   ];
   for (const message of bad)

@@ -97,7 +97,10 @@ test('a run is good when memory, throughput and pauses stay within their limits'
   assert.deepEqual(missed(made({ mips: [400, 200], host: [500, 250] })), []);
   assert.equal(missed(made({ host: [250, 500] })).length, 1);
   const long = { p50: 0.1, p99: 1.5, max: 3 };
-  assert.match(missed(made({ pause_ms: long }))[0], /p99 1\.5 ms, the longest, to make, 3 ms \(at most 1 and 5\)$/);
+  assert.match(
+    missed(made({ pause_ms: long }))[0],
+    /p99 1\.5 ms, the longest, to make, 3 ms \(at most 1 and 5\)$/,
+  );
   assert.equal(missed(made({ pause_ms: { ...long, p99: 0.5, max: 5.1 } })).length, 1);
   // Natively nothing waits for a picture to be drawn.
   assert.deepEqual(missed(made({ pause_ms: long, where: 'native' })), []);
@@ -306,7 +309,10 @@ test('lines of figures are told from what the emulator says', async () => {
   engine.complain(`tabvisor: a warning\n${line.slice(0, 20)}`);
   engine.complain(`${line.slice(20)}\n`);
   const found = await waiting;
-  assert.deepEqual([found.instructions, found.guest_mb, found.code_mb, found.modules, found.regions], [5, 3, 1, 4, 3]);
+  assert.deepEqual(
+    [found.instructions, found.guest_mb, found.code_mb, found.modules, found.regions],
+    [5, 3, 1, 4, 3],
+  );
   assert.equal(found.stall_ms, 1.5);
   assert.deepEqual(found.gc, {
     mode: 'off',

@@ -403,7 +403,9 @@ function figures(value: unknown): void {
   const { gc, ...compiler } =
     jit === undefined ? { gc: undefined } : fields(jit, 'the compiler\u2019s figures');
   const { mode, pauseMaxWork, pauses, ...collector } =
-    gc === undefined ? { mode: '', pauseMaxWork: '', pauses: [] } : fields(gc, 'the collector\u2019s figures');
+    gc === undefined
+      ? { mode: '', pauseMaxWork: '', pauses: [] }
+      : fields(gc, 'the collector\u2019s figures');
   text(mode, 'the collector\u2019s mode', MAX_WORDS_LENGTH);
   text(pauseMaxWork, 'what the longest pause was for', MAX_WORDS_LENGTH);
   if (!Array.isArray(pauses)) throw new ProtocolError('the collector\u2019s pauses must be a list');
