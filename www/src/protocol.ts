@@ -117,7 +117,7 @@ export interface JitStats {
   /** Look-ups by the run loop of the targets of jumps that found compiled code; those of compiled code are not counted. */
   readonly targetHits: number;
   readonly targetMisses: number;
-  /** The longest that the guest has stood still while code was compiled, in milliseconds. */
+  /** The longest that the guest has stood still while code was compiled or handed to the browser, in milliseconds. */
   readonly longestStallMs: number;
   readonly gc: GcStats;
 }

@@ -93,7 +93,7 @@ pub struct JitCounters {
     /// Look-ups that found none.
     #[wasm_bindgen(js_name = targetMisses)]
     pub target_misses: f64,
-    /// The longest that the guest has stood still while code was compiled, in milliseconds.
+    /// The longest that the guest has stood still while code was compiled or handed to the browser, in milliseconds.
     #[wasm_bindgen(js_name = longestStallMs)]
     pub longest_stall_ms: f64,
     gc: GcStats,
