@@ -2,29 +2,18 @@
 //
 // Debian is booted by turns without a profile and with the one that a first boot left; medians of the host CPU time and of
 // the time on the clock are printed.
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
+import { plainGuest } from './debian.mjs';
 import { Page } from './engines/page.mjs';
 import { Tabvisor } from './engines/process.mjs';
 import { median } from './report.mjs';
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
-
 const usage = `npm run bench:profile -- [--repeat N]    boots of each kind (default 5)
                          [--engines jit,page-jit]`;
-
-function guest() {
-  const folder = join(root, 'build/guests/debian');
-  if (!existsSync(join(folder, 'manifest.json')))
-    throw new Error('the Debian guest is missing: run cargo run --release -- guest fetch');
-  const { kernel, initrd } = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8'));
-  const file = (name) => join(folder, name);
-  return { kernel: file(kernel), initrd: file(initrd), append: 'earlycon=sbi console=ttyS0' };
-}
 
 /** Natively: a file, written when the machine ends. */
 function native(folder) {
@@ -32,7 +21,7 @@ function native(folder) {
   const boot = async (more, end) => {
     const engine = new Tabvisor('jit', more);
     await engine.needs();
-    const figures = await engine.boot(guest());
+    const figures = await engine.boot(plainGuest());
     await end?.(engine);
     await engine.close();
     return figures;
@@ -57,7 +46,7 @@ function page() {
   const engine = new Page('jit');
   const boot = (profile) => {
     engine.profile = profile;
-    return engine.boot(guest());
+    return engine.boot(plainGuest());
   };
   return {
     prepare: async () => {

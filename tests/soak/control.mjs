@@ -6,9 +6,12 @@ import { mips } from './samples.mjs';
 
 /** Seconds that the fresh guest runs before it is compared: as long as the other had run when it was first looked at. */
 const SETTLED_S = 300;
-/** Pairs of turns; in each second pair the fresh guest goes first. */
-const PAIRS = 8;
-const TURN_S = 15;
+/**
+ * Pairs of turns; in each second pair the fresh guest goes first. Many short ones: hosts were seen to change their speed by a fifth
+ * from one quarter of a minute to the next.
+ */
+const PAIRS = 24;
+const TURN_S = 8;
 
 /**
  * Compares two guests, each with `resume() -> program`, `hold(program)` and `figures()`; `aged` is held, `fresh` runs its
