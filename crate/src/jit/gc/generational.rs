@@ -8,8 +8,9 @@
 //! *Heat* is eight bits: three for how lately something was used, in doublings of epochs, and below them five for how
 //! steadily, one for each of the last collections that looked at it, set where it was used since the one before.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use super::sleepers::Sleepers;
 use super::{Budget, Collector, Fate, GcStats, Mode, STEP, STEP_FREES, Step};
 use rustc_hash::FxHashMap;
 
@@ -97,11 +98,10 @@ pub struct Generational {
     objects: FxHashMap<u32, Object>,
     young: BTreeSet<u32>,
     old: BTreeSet<u32>,
-    asleep: BTreeMap<u64, u32>,
-    /// Bytes of each.
+    asleep: Sleepers,
+    /// Bytes of those awake.
     young_bytes: usize,
     old_bytes: usize,
-    asleep_bytes: usize,
     /// Bytes born in this epoch.
     born_bytes: usize,
     epoch: u32,
@@ -124,10 +124,9 @@ impl Generational {
             objects: FxHashMap::default(),
             young: BTreeSet::new(),
             old: BTreeSet::new(),
-            asleep: BTreeMap::new(),
+            asleep: Sleepers::new(budget.asleep),
             young_bytes: 0,
             old_bytes: 0,
-            asleep_bytes: 0,
             born_bytes: 0,
             epoch: 0,
             last_major: 0,
@@ -142,7 +141,7 @@ impl Generational {
 
     /// Bytes of all there is.
     fn bytes(&self) -> usize {
-        self.young_bytes + self.old_bytes + self.asleep_bytes
+        self.young_bytes + self.old_bytes + self.asleep.bytes()
     }
 
     fn enter(&mut self, number: u32, object: Object) {
@@ -155,9 +154,8 @@ impl Generational {
                 self.old.insert(number);
                 self.old_bytes += object.bytes;
             }
-            Home::Asleep(since, _) => {
-                self.asleep.insert(since, number);
-                self.asleep_bytes += object.bytes;
+            Home::Asleep(since, old) => {
+                self.asleep.insert(since, old, number, object.bytes);
             }
         }
         self.objects.insert(number, object);
@@ -174,9 +172,8 @@ impl Generational {
                 self.old.remove(&number);
                 self.old_bytes -= object.bytes;
             }
-            Home::Asleep(since, _) => {
-                self.asleep.remove(&since);
-                self.asleep_bytes -= object.bytes;
+            Home::Asleep(since, old) => {
+                self.asleep.remove(since, old, object.bytes);
             }
         }
         Some(object)
@@ -281,8 +278,7 @@ impl Generational {
     }
 
     fn wake_step(&mut self, last: u64, free: &mut Vec<u32>) {
-        let sleepers = self.asleep.range(..=last).take(STEP_FREES);
-        let numbers: Vec<u32> = sleepers.map(|(_, &number)| number).collect();
+        let numbers: Vec<u32> = self.asleep.up_to(last).take(STEP_FREES).collect();
         for &number in &numbers {
             self.leave(number);
         }
@@ -367,12 +363,23 @@ impl Generational {
     /// Frees those that have slept longest while too much sleeps.
     fn trim_sleepers(&mut self, free: &mut Vec<u32>) {
         let limit = free.len() + STEP_FREES;
-        while self.asleep_bytes > self.budget.asleep && free.len() < limit {
-            let Some((_, &number)) = self.asleep.first_key_value() else {
-                return;
-            };
-            self.leave(number);
+        while free.len() < limit
+            && let Some(number) = self.asleep.next_to_go()
+        {
+            self.end(number);
             free.push(number);
+        }
+    }
+
+    /// One goes, asleep or awake.
+    fn end(&mut self, number: u32) {
+        if let Some(Object {
+            bytes,
+            home: Home::Asleep(_, false),
+            ..
+        }) = self.leave(number)
+        {
+            self.asleep.went(bytes);
         }
     }
 }
@@ -419,7 +426,10 @@ impl Collector for Generational {
         if let Some(object) = self.leave(number) {
             let (home, used) = match object.home {
                 Home::Asleep(_, true) => (Home::Old, self.epoch),
-                Home::Asleep(_, false) => (Home::Young, self.epoch),
+                Home::Asleep(_, false) => {
+                    self.asleep.woke(object.bytes);
+                    (Home::Young, self.epoch)
+                }
                 awake => (awake, object.used),
             };
             self.enter(number, Object { home, used, ..object });
@@ -427,7 +437,7 @@ impl Collector for Generational {
     }
 
     fn done(&mut self, number: u32) -> Fate {
-        self.leave(number);
+        self.end(number);
         Fate::Free
     }
 
@@ -439,7 +449,7 @@ impl Collector for Generational {
         !matches!(self.cycle, Cycle::Rest)
             || self.is_short()
             || self.born_bytes >= self.budget.nursery
-            || self.asleep_bytes > self.budget.asleep
+            || self.asleep.are_too_many()
     }
 
     fn step(&mut self, free: &mut Vec<u32>) -> Step {
@@ -470,7 +480,7 @@ impl Collector for Generational {
         stats.major = self.major;
         stats.young_bytes = self.young_bytes as u64;
         stats.old_bytes = self.old_bytes as u64;
-        stats.asleep_bytes = self.asleep_bytes as u64;
+        stats.asleep_bytes = self.asleep.bytes() as u64;
         stats.promoted = self.promoted;
     }
 }

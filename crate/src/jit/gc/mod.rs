@@ -19,6 +19,7 @@
 
 mod generational;
 mod simple;
+mod sleepers;
 mod stats;
 #[cfg(test)]
 mod tests;
