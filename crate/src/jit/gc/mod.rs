@@ -81,7 +81,8 @@ pub struct Budget {
     pub bytes: usize,
     /// Bytes born between two minor collections.
     pub nursery: usize,
-    /// Bytes of translations that sleep, beyond which those that have slept longest are freed.
+    /// Bytes of translations that sleep, beyond which those that have slept longest are freed. Of those that were young when
+    /// they fell asleep it may be less: as few of them wake.
     pub asleep: usize,
 }
 

@@ -81,6 +81,8 @@ impl Sleepers {
         if generation.numbers.remove(&since).is_some() {
             generation.bytes -= bytes;
         }
+        // A major collection may have freed them all.
+        self.evicted = self.evicted.min(self.young.bytes);
     }
 
     /// Numbers of those that fell asleep up to this one, each generation in its order.
@@ -164,6 +166,18 @@ mod tests {
         // What was old has what is left of the room.
         assert_eq!(let_sleep(&mut sleepers, 1400, 1000, true), 0);
         assert_eq!(sleepers.old.numbers.len(), 160);
+    }
+
+    #[test]
+    fn what_a_major_collection_freed_is_waited_for_no_more() {
+        let mut sleepers = Sleepers::new(16_000);
+        let_sleep(&mut sleepers, 0, 159, false);
+        sleepers.went(16_000);
+        assert_eq!((sleepers.young_room, sleepers.evicted), (8_000, 7_900));
+        (0..159).for_each(|since| sleepers.remove(since, false, 100));
+        // A roomful that goes tells as much as ever.
+        assert_eq!(let_sleep(&mut sleepers, 159, 159, false), 80);
+        assert_eq!(let_sleep(&mut sleepers, 318, 1, false), 40);
     }
 
     #[test]
