@@ -53,6 +53,7 @@ test('cpio archives hold folders and links', () => {
 
 test('ratios leave the boot out of the mean', () => {
   assert.equal(median([3, 1, 2]), 2);
+  assert.equal(median([8, 1, 2, 3]), 2.5);
   assert.deepEqual([...ratios(rows, 'qemu', 'native')], [['int', 4]]);
   const mean = geometricMean(
     new Map([

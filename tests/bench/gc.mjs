@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 
 import { PLACES } from '../soak/engines.mjs';
 import { prepareGuest } from './debian.mjs';
-import { geometricMean } from './report.mjs';
+import { geometricMean, median } from './report.mjs';
 import { collectRows, roundsOf, run as runner, show } from './parts.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -18,36 +18,39 @@ const usage = `npm run bench:gc -- [--json FILE]         write the rows there
                     [--rounds N]          guests of each kind (default 3)`;
 
 /** Goals by row: the greatest value that is asked for. */
-const GOALS = { suite_vs_off: 1.02, reboot_compiled_vs_simple: 0.5 };
+const GOALS = { suite_vs_off: 1.02, suite_pairs_vs_off: 1.02, reboot_compiled_vs_simple: 0.5 };
 
-const MODES = ['generational', 'off'];
+/** Guests, and what each is asked for. The last is to see what two of a kind differ by on this host. */
+const GUESTS = { generational: 'generational', off: 'off', again: 'off' };
 
 /** How often each guest of a round runs a kernel. */
 const RUNS = 2;
 
 /**
- * Adds to `seconds`, by mode and then by kernel or `boot`, the host CPU seconds of a guest of each mode. Both are up and
- * take turns at every run, so that a host that changes its speed changes it for both.
+ * Adds to `seconds`, by guest and then by kernel or `boot`, the host CPU seconds of each guest. All are up and
+ * take turns at every run, so that a host that changes its speed changes it for all. Returns how many milliseconds the
+ * collector's steps took in all.
  */
 async function suite(place, order, guest, seconds) {
-  const note = (gc, name, { cpu_s }) => seconds.get(gc).get(name).push(cpu_s);
-  const engines = new Map(order.map((gc) => [gc, PLACES[place](gc)]));
+  const note = (kind, name, { cpu_s }) => seconds.get(kind).get(name).push(cpu_s);
+  const engines = new Map(order.map((kind) => [kind, PLACES[place](GUESTS[kind])]));
   try {
-    for (const [gc, engine] of engines) {
+    for (const [kind, engine] of engines) {
       await engine.needs();
-      note(gc, 'boot', await engine.boot(guest));
+      note(kind, 'boot', await engine.boot(guest));
     }
     for (const [kernel, checksum] of Object.entries(checksums)) {
       for (let run = 0; run < RUNS; run++) {
-        for (const [gc, engine] of engines) {
+        for (const [kind, engine] of engines) {
           const result = await engine.run(kernel);
           if (result.checksum !== checksum) {
-            throw new Error(`${kernel} with --gc ${gc} has the checksum ${result.checksum}`);
+            throw new Error(`${kernel} with --gc ${GUESTS[kind]} has the checksum ${result.checksum}`);
           }
-          note(gc, kernel, result);
+          note(kind, kernel, result);
         }
       }
     }
+    return (await engines.get('generational').figures()).gc.total_us / 1000;
   } finally {
     for (const engine of engines.values()) await engine.close();
   }
@@ -72,22 +75,39 @@ async function reboot(place, gc, guest) {
 async function measure(place, rounds, add) {
   const guest = prepareGuest();
   const names = ['boot', ...Object.keys(checksums)];
-  const seconds = new Map(MODES.map((gc) => [gc, new Map(names.map((name) => [name, []]))]));
+  const kinds = Object.keys(GUESTS);
+  const seconds = new Map(kinds.map((kind) => [kind, new Map(names.map((name) => [name, []]))]));
+  const collector = [];
   for (let round = 0; round < rounds; round++) {
     console.log(`${place}, round ${round + 1} of ${rounds}`);
-    // Each begins with the other, so that none always comes first.
-    await suite(place, round % 2 === 0 ? MODES : MODES.toReversed(), guest, seconds);
+    // Each begins with another, so that none always comes first.
+    const first = round % kinds.length;
+    collector.push(await suite(place, [...kinds.slice(first), ...kinds.slice(0, first)], guest, seconds));
   }
-  // The least of all rounds: what else the host does only adds to it, and on some hosts doubles it.
-  const least = (gc, name) => Math.min(...seconds.get(gc).get(name));
-  const ratio = (name) => least('generational', name) / least('off', name);
-  for (const name of names) console.log(`  ${name.padEnd(10)} ${ratio(name).toFixed(3)}`);
-  add(
-    `suite_vs_off_${place}`,
-    geometricMean(new Map(Object.keys(checksums).map((name) => [name, ratio(name)]))),
-    'ratio',
-  );
-  add(`boot_vs_off_${place}`, ratio('boot'), 'ratio');
+  const of = (kind, name) => seconds.get(kind).get(name);
+  const ways = {
+    // The least of all rounds: what else the host does only adds to it, and on some hosts doubles it.
+    vs_off: (kind, name) => Math.min(...of(kind, name)) / Math.min(...of('off', name)),
+    // The median of both guests' turns, one over the other: of hosts that change their speed.
+    pairs_vs_off: (kind, name) => median(of(kind, name).map((value, turn) => value / of('off', name)[turn])),
+  };
+  const kernels = Object.keys(checksums);
+  for (const [way, ratio] of Object.entries(ways)) {
+    console.log(`  ${way}: generational, off again`);
+    for (const name of names) {
+      const columns = ['generational', 'again'].map((kind) => ratio(kind, name).toFixed(3));
+      console.log(`    ${name.padEnd(10)} ${columns.join('  ')}`);
+    }
+    for (const [kind, row] of [
+      ['generational', way],
+      ['again', `again_${way}`],
+    ]) {
+      const mean = geometricMean(new Map(kernels.map((name) => [name, ratio(kind, name)])));
+      add(`suite_${row}_${place}`, mean, 'ratio');
+      add(`boot_${row}_${place}`, ratio(kind, 'boot'), 'ratio');
+    }
+  }
+  add(`collector_${place}`, median(collector), 'ms');
   console.log(`${place}: a boot after a reboot`);
   const kept = await reboot(place, 'generational', guest);
   const simple = await reboot(place, 'simple', guest);

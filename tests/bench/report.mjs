@@ -1,9 +1,10 @@
 // What the runner shows of its rows: ratios, their geometric means, the table, and the figures that have a goal.
 
-/** The median of some numbers: of an even count the lower of the two in the middle. */
+/** The median of some numbers. */
 export function median(numbers) {
   const sorted = [...numbers].sort((a, b) => a - b);
-  return sorted[(sorted.length - 1) >> 1];
+  const half = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
 }
 
 /** CPU seconds of `engine` over those of `base` by kernel, for kernels that both have. */

@@ -1,5 +1,7 @@
 // What samples of a run say: how it ended against how it was once it had got going, and whether that is good.
 
+import { median } from '../bench/report.mjs';
+
 /** Minutes after which a run has got going, if that is not more than a third of it. */
 const SETTLED_MIN = 5;
 /** Samples whose middle one counts at either end of what is compared: what else the host does makes single ones odd. */
@@ -24,20 +26,13 @@ export function wantsControl({ gc, minutes }) {
   return gc === 'generational' && minutes >= CONTROLLED_MIN;
 }
 
-/** The median. */
-function middle(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  const half = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
-}
-
 /** The value at the end over that of `minutes` 5, or of the end of the first third of a run that is shorter than 15. */
 export function drift(values, interval_s) {
   const settled = Math.min(Math.ceil((SETTLED_MIN * 60) / interval_s), Math.ceil(values.length / 3));
   const from = Math.max(settled - 1, 0);
   const together = Math.max(1, Math.min(TOGETHER, Math.floor(values.length / 3)));
-  const before = middle(values.slice(from, from + together));
-  return { before, after: middle(values.slice(-together)) };
+  const before = median(values.slice(from, from + together));
+  return { before, after: median(values.slice(-together)) };
 }
 
 /** What is wrong with a run, as texts, and a line for each figure that was judged. */
@@ -80,8 +75,8 @@ export function judge(run) {
       else {
         lines.push(speed.line);
         const { aged, fresh } = run.control;
-        const control = middle(aged.map((value, pair) => value / fresh[pair]));
-        const both = `in turns with a fresh guest ${middle(aged).toFixed(0)} and ${middle(fresh).toFixed(0)}`;
+        const control = median(aged.map((value, pair) => value / fresh[pair]));
+        const both = `in turns with a fresh guest ${median(aged).toFixed(0)} and ${median(fresh).toFixed(0)}`;
         check(
           `throughput ${both}, ${control.toFixed(2)} times (at least ${1 - DRIFT})`,
           control >= 1 - DRIFT,
