@@ -3,9 +3,12 @@
 
 #![cfg(target_arch = "wasm32")]
 
+#[path = "common/event_loop.rs"]
+mod event_loop;
+
 use std::cell::Cell;
 
-use js_sys::{Function, Promise, Reflect};
+use event_loop::event_loop;
 use tabvisor::ir::abi::Helper;
 use tabvisor::ir::generate::{self, Case, STATE_BYTES, case_of_seed};
 use tabvisor::ir::interpret;
@@ -17,8 +20,6 @@ use tabvisor::ir::{
 };
 use tabvisor::jit::wasm::{Features, WasmBackend};
 use tabvisor::jit::{Backend, Code, Finished, Job, Tier};
-use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::{console_log, wasm_bindgen_test};
 
 /// Compiles regions, numbered from 0, and waits for all of them.
@@ -344,18 +345,6 @@ fn many_regions_make_few_modules_and_places_are_used_again() {
         }
     }
     assert_eq!(places.len(), 100);
-}
-
-/// Lets the engine go on with what it does in the background.
-async fn event_loop() {
-    let promise = Promise::new(&mut |resolve, _| {
-        let set_timeout = Reflect::get(&js_sys::global(), &"setTimeout".into()).expect("there is one");
-        let set_timeout: Function = set_timeout.unchecked_into();
-        set_timeout
-            .call1(&JsValue::UNDEFINED, &resolve)
-            .expect("it takes a function");
-    });
-    JsFuture::from(promise).await.expect("it resolves");
 }
 
 #[wasm_bindgen_test]

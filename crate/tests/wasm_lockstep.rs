@@ -7,6 +7,8 @@
 #[path = "conformance/encode.rs"]
 #[allow(dead_code, reason = "the conformance programs need more of it")]
 mod encode;
+#[path = "common/event_loop.rs"]
+mod event_loop;
 #[path = "lockstep/guest.rs"]
 mod guest;
 #[path = "lockstep/image.rs"]
@@ -30,6 +32,7 @@ mod unit;
 #[path = "conformance/values.rs"]
 mod values;
 
+use event_loop::event_loop;
 use tally::Tally;
 use wasm_bindgen_test::{console_log, wasm_bindgen_test};
 
@@ -37,11 +40,13 @@ use wasm_bindgen_test::{console_log, wasm_bindgen_test};
 const GUESTS: u64 = 40;
 
 #[wasm_bindgen_test]
-fn random_programs_run_the_same_under_the_compiler_of_the_page() {
+async fn random_programs_run_the_same_under_the_compiler_of_the_page() {
     let mut tally = Tally::default();
     // Other seeds than the native test begins with.
     for seed in 1_000_000..1_000_000 + GUESTS {
         tally.run(seed);
+        // Who drives the browser waits half a minute for its answer, and no longer.
+        event_loop().await;
     }
     console_log!("{tally}: all agree");
     tally.check();

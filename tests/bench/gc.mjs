@@ -72,29 +72,19 @@ async function reboot(place, gc, guest) {
   }
 }
 
-async function measure(place, rounds, add) {
-  const guest = prepareGuest();
-  const names = ['boot', ...Object.keys(checksums)];
-  const kinds = Object.keys(GUESTS);
-  const seconds = new Map(kinds.map((kind) => [kind, new Map(names.map((name) => [name, []]))]));
-  const collector = [];
-  for (let round = 0; round < rounds; round++) {
-    console.log(`${place}, round ${round + 1} of ${rounds}`);
-    // Each begins with another, so that none always comes first.
-    const first = round % kinds.length;
-    collector.push(await suite(place, [...kinds.slice(first), ...kinds.slice(0, first)], guest, seconds));
-  }
+/** Adds rows of what the guests' seconds, as of [`suite`], are to those of one that collects nothing. */
+function compare(place, seconds, add) {
   const of = (kind, name) => seconds.get(kind).get(name);
   const ways = {
     // The least of all rounds: what else the host does only adds to it, and on some hosts doubles it.
     vs_off: (kind, name) => Math.min(...of(kind, name)) / Math.min(...of('off', name)),
-    // The median of both guests' turns, one over the other: of hosts that change their speed.
+    // The median of both guests' turns, one over the other: for hosts that change their speed.
     pairs_vs_off: (kind, name) => median(of(kind, name).map((value, turn) => value / of('off', name)[turn])),
   };
   const kernels = Object.keys(checksums);
   for (const [way, ratio] of Object.entries(ways)) {
     console.log(`  ${way}: generational, off again`);
-    for (const name of names) {
+    for (const name of ['boot', ...kernels]) {
       const columns = ['generational', 'again'].map((kind) => ratio(kind, name).toFixed(3));
       console.log(`    ${name.padEnd(10)} ${columns.join('  ')}`);
     }
@@ -107,6 +97,21 @@ async function measure(place, rounds, add) {
       add(`boot_${row}_${place}`, ratio(kind, 'boot'), 'ratio');
     }
   }
+}
+
+async function measure(place, rounds, add) {
+  const guest = prepareGuest();
+  const names = ['boot', ...Object.keys(checksums)];
+  const kinds = Object.keys(GUESTS);
+  const seconds = new Map(kinds.map((kind) => [kind, new Map(names.map((name) => [name, []]))]));
+  const collector = [];
+  for (let round = 0; round < rounds; round++) {
+    console.log(`${place}, round ${round + 1} of ${rounds}`);
+    // Each begins with another, so that none always comes first.
+    const first = round % kinds.length;
+    collector.push(await suite(place, [...kinds.slice(first), ...kinds.slice(0, first)], guest, seconds));
+  }
+  compare(place, seconds, add);
   add(`collector_${place}`, median(collector), 'ms');
   console.log(`${place}: a boot after a reboot`);
   const kept = await reboot(place, 'generational', guest);
