@@ -84,7 +84,7 @@ function compare(place, seconds, add) {
   const kernels = Object.keys(checksums);
   for (const [way, ratio] of Object.entries(ways)) {
     console.log(`  ${way}: generational, off again`);
-    for (const name of ['boot', ...kernels]) {
+    for (const name of seconds.get('off').keys()) {
       const columns = ['generational', 'again'].map((kind) => ratio(kind, name).toFixed(3));
       console.log(`    ${name.padEnd(10)} ${columns.join('  ')}`);
     }
